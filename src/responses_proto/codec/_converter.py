@@ -30,10 +30,10 @@ M = TypeVar("M", bound=Model)
 
 @attrs.frozen
 class Growth:
-    """What a vendor's delta event grows: each event adds its ``delta``, a string, to a text field of an item."""
+    """The text field that a vendor's delta event extends: each event appends its ``delta``, a string, to a field of an item."""
 
     item: str
-    """The type of the item: ``acme:search``."""
+    """The type of the item, such as ``acme:search``."""
     field: str
     """The field of the item that holds the text; a dotted path if it is inside another object."""
 
@@ -52,12 +52,12 @@ class Converter(cattrs.Converter):
         self.strict = strict
         """Whether a deviation raises ``DecodeError``."""
         self.json: JSONBackend = json if json is not None else default_backend()
-        """The JSON library that is used."""
+        """The JSON library in use."""
         self._loaders = LoaderFactory()
         self._dumper = Dumper()
         self._loader_of: dict[Any, Loader] = {}
         self.growth: dict[str, Growth] = {}
-        """Type of a registered delta event -> what it grows; see :meth:`register`."""
+        """Type of a registered delta event -> the field that it extends; see :meth:`register`."""
         self.register_structure_hook_func(_has_models, self.load)
         self.register_unstructure_hook_func(_has_models, self.dump)
 
@@ -68,12 +68,12 @@ class Converter(cattrs.Converter):
         one of the unions (``Event``, ``Item``, ``Tool``, ``Content``, …) or its ``Unknown*`` class. Only this converter
         changes.
 
-        ``grows`` is for an event that adds its ``delta`` to a field of its item:
+        ``grows`` is for an event that appends its ``delta`` to a field of its item:
         ``converter.register(AcmeSearchDelta, Event, grows=Growth(item="acme:search", field="query"))``. A ``ResponseStream`` with this
-        converter then grows that field in its snapshot.
+        converter then extends that field in its snapshot.
 
-        Raises ``UsageError`` if ``cls`` has no wire string, if ``into`` is not open, or if it has another class for that
-        string; a subclass of that class is accepted. Raises it, too, if ``grows`` is given for a class without a field ``delta``, or
+        Raises ``UsageError`` if ``cls`` has no wire string, if ``into`` is not open, or if it already has a class for that string,
+        unless ``cls`` is a subclass of it. Also raises ``UsageError`` if ``grows`` is given for a class without a field ``delta``, or
         for an event of the protocol.
         """
         tag = tag_of(cls) if is_model(cls) and not issubclass(cls, Unknown) else None
@@ -101,7 +101,7 @@ class Converter(cattrs.Converter):
     def in_mode(self, *, strict: bool) -> Converter:
         """Return a converter with the same classes and JSON library that is strict, or lenient.
 
-        It is this one if the mode is the same. Otherwise the two share what is registered, now and later.
+        Returns this converter if it is in that mode already. Otherwise the two converters share all registered classes, now and later.
         """
         if strict == self.strict:
             return self
@@ -162,7 +162,7 @@ class Converter(cattrs.Converter):
     def loads(
         self, text: bytes | bytearray | memoryview | str, cls: Any, *, anomalies: list[Anomaly] | None = None
     ) -> Any:
-        """Load JSON text into a model; as :meth:`load`. Raises ``DecodeError`` also if the text is not JSON."""
+        """Load JSON text into a model, as :meth:`load` does. Also raises ``DecodeError`` if the text is not JSON."""
         return self.load(self.json.loads(text), cls, anomalies=anomalies)
 
     def dump(self, obj: Any) -> Any:
@@ -174,7 +174,7 @@ class Converter(cattrs.Converter):
         return self._dumper.dump(obj)
 
     def dumps(self, obj: Any) -> bytes:
-        """Return the JSON text of what :meth:`dump` accepts: UTF-8, without spaces. Raises ``EncodeError``."""
+        """Return the JSON text of any value that :meth:`dump` accepts: UTF-8, without spaces. Raises ``EncodeError``."""
         return self.json.dumps(self.dump(obj))
 
 
@@ -204,13 +204,13 @@ def _name(tp: Any) -> str:
 
 
 def make_converter(strict: bool = False, *, json: JSONBackend | None = None) -> Converter:  # noqa: FBT001, FBT002 - a public contract
-    """Create a converter: strict, with another JSON library, or to :meth:`~Converter.register` classes in."""
+    """Return a new converter, in which classes can be registered; see :class:`Converter` for the arguments."""
     return Converter(strict=strict, json=json)
 
 
 @functools.cache
 def default_converter(*, strict: bool = False) -> Converter:
-    """Return the shared converter of a mode. Its :meth:`~Converter.register` raises ``UsageError``."""
+    """Return the shared converter of a mode. Its method :meth:`~Converter.register` raises ``UsageError``."""
     return cast("Converter", _SharedConverter(strict=strict))
 
 

@@ -54,7 +54,7 @@ class Dumper:
         dumped: list[Any] = []
         get = self._get
         for index, element in enumerate(value):
-            # As `_dump`, but inline: so each level of nesting takes one frame of the stack, not two.
+            # Like `_dump`, but inline, so that each level of nesting takes one stack frame, not two.
             dump = get(type(element))
             try:
                 dumped.append(dump(element) if dump is not None else self._dump_other(element))

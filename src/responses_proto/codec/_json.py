@@ -3,12 +3,12 @@
 * Text is UTF-8 without a byte-order mark. If a key is repeated, the last value is used.
 * Integers are exact in both directions, whatever their size, up to the digits that ``sys.set_int_max_str_digits`` allows.
 * NaN, infinities and numbers too large for a float are refused, in both directions.
-* A lone surrogate (half of a character that a server split) is read unchanged and written as an escape.
+* A lone surrogate (one half of a character that a server has split) is read unchanged and written as an escape.
 * Nesting and values beyond the limits raise ``LimitExceeded``.
 
 orjson is used if it is installed (extra ``speed``). A text that orjson refuses is read by the standard library, so that both
-return the same result for every text. orjson reads an integer beyond 64 bits as a float, without a word: a text that may contain one
-(:func:`may_have_large_integer`) is read by the standard library, too.
+return the same result for every text. orjson silently reads an integer beyond 64 bits as a float, so a text that may contain such an
+integer (:func:`may_have_large_integer`) is also read by the standard library.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ else:
     _orjson = orjson
 
 EXCERPT: Final = 80
-"""The greatest length of an excerpt in an error, in characters."""
+"""The maximum length of an excerpt in an error, in characters."""
 _OUTLINE: Final = bytes(48 if byte in b"0123456789" else 44 if byte in b",]} \t\r\n" else 120 for byte in range(256))
-"""Translates a JSON text: a digit becomes ``0``, what can follow a number a comma, and anything else ``x``."""
+"""Translates a JSON text: a digit becomes ``0``, a character that can follow a number becomes a comma, and all others ``x``."""
 _DIGITS: Final = b"0" * len("9223372036854775809")  # integers beyond 64 bits have at least 19 digits
 _LARGE: Final = _DIGITS + b","
 _SLICE: Final = 256 * 1024  # bytes that are translated at a time, so that the copies stay in the processor's cache
@@ -75,14 +75,14 @@ def _stdlib_dumps(value: Any) -> bytes:
 
 
 def compact(value: Any) -> str:
-    """Return JSON text without spaces, as Python writes it: with halves of characters, ``NaN`` and infinities."""
+    """Return JSON text without spaces, as Python writes it: lone surrogates, ``NaN`` and infinities are allowed."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def may_have_large_integer(text: bytes | bytearray | memoryview | str) -> bool:
     """Return whether a JSON text may contain an integer beyond 64 bits: whether a number ends in 19 digits or more.
 
-    Reading every event of a stream calls this, so that it must cost far less than parsing.
+    This is called for every event of a stream, so it must cost far less than parsing.
     """
     data = text.encode("utf-8", "replace") if isinstance(text, str) else text
     for start in range(0, len(data), _SLICE):
@@ -101,7 +101,7 @@ def _orjson_loads(text: bytes | bytearray | memoryview | str) -> Any:
         return _stdlib_loads(text)
 
 
-_COPIED: Final = 1 << 20  # bytes; of more than that, the rest of the buffer is a small part
+_COPIED: Final = 1 << 20  # bytes; in a longer text, the unused rest of the buffer is a small part
 
 
 def _orjson_dumps(value: Any) -> bytes:
@@ -109,7 +109,7 @@ def _orjson_dumps(value: Any) -> bytes:
         written: bytes = _orjson.dumps(value)
     except TypeError:  # integers beyond 64 bits, lone surrogates, more than 254 levels
         return _stdlib_dumps(value)
-    # orjson leaves its buffer as it is, with 4 KiB or more for any value: what is kept would take many times its size.
+    # orjson does not shrink its buffer, of 4 KiB or more for any value. A small text that is kept would take many times its size.
     return memoryview(written).tobytes() if len(written) < _COPIED else written
 
 
@@ -123,9 +123,10 @@ class JSONBackend:
     """Parse a text without checking its depth. Raises ``ValueError`` or ``RecursionError``. Prefer :meth:`loads`."""
     _dumps: Callable[[Any], bytes] = attrs.field(repr=False)
     parse_fast: Callable[[Any], Any] = attrs.field(repr=False, default=attrs.Factory(lambda self: self.parse, True))  # noqa: FBT003 - attrs' API
-    """Parse most texts, sooner than :attr:`parse`, which reads the others.
+    """Parse a text faster than :attr:`parse`, but not every text.
 
-    Integers beyond 64 bits may become floats: see :func:`may_have_large_integer`. Raises ``ValueError`` for some texts that ``parse`` can read.
+    Raises ``ValueError`` for some texts that ``parse`` can read. Integers beyond 64 bits may become floats: see
+    :func:`may_have_large_integer`.
     """
 
     def loads(
@@ -141,7 +142,7 @@ class JSONBackend:
         """
         if not isinstance(text, (bytes, bytearray, memoryview, str)):  # pyright: ignore[reportUnnecessaryIsInstance] - a dict is a common mistake
             raise UsageError(f"JSON text must be str or bytes, got {type(text).__name__}: use load() for a value")
-        # A text with n levels has at least 2n characters, and one with n values nearly: short texts need no check.
+        # A text with n levels has at least 2n characters, and a text with n values at least 2n - 1. So short texts need no check.
         if len(text) > 2 * min(max_nesting, max_values - 1):
             check_structure(text, max_nesting, max_values=max_values)
         try:
@@ -159,9 +160,9 @@ class JSONBackend:
             raise EncodeError(f"cannot be written as JSON: {error}") from error
 
 
-# A string that never ends reaches to the end of the text. If it did not match, each quote in it would begin another search.
+# An unterminated string extends to the end of the text. If it did not match, each quote in it would start a new search.
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-# All up to the next comma or opening bracket that is not in a string.
+# Everything up to the next comma or opening bracket that is not in a string.
 _UP_TO_SEPARATOR: Final = re.compile(
     rb'(?:[^,\[{"]++|"[^"\\]*+(?:\\(?:.|\Z)[^"\\]*+)*+(?:"|\Z))*+(?:[,\[{]|\Z)', re.DOTALL
 )
@@ -183,14 +184,14 @@ def check_structure(
     many = len(data) > 2 * (max_values - 1) and brackets + data.count(b",") >= max_values
     if brackets <= max_nesting and not many:
         return
-    # An empty array or object counts twice here. A value with more than this would take much memory below.
+    # An empty array or object counts twice here. A text with more values than this would take too much memory below.
     most = 2 * max(max_values, DEFAULT_MAX_VALUES)
     if many and has_more_values(data, most):
         raise LimitExceeded("max_json_values", most, maximum=max_values)
-    # Now exactly, without the brackets and commas in strings.
+    # Now count exactly, without the brackets and commas in strings.
     structure = _STRINGS.sub(b"0", data)
     if many:
-        # All values but the first follow a comma, or the bracket of something that is not empty.
+        # All values but the first follow a comma, or the opening bracket of a non-empty array or object.
         structure = structure.translate(None, b" \t\r\n")
         values = 1 + sum(map(structure.count, (b"[", b"{", b","))) - structure.count(b"[]") - structure.count(b"{}")
         if values > max_values:
@@ -202,9 +203,10 @@ def check_structure(
 
 
 def has_more_values(text: bytes, maximum: int) -> bool:
-    """Return whether a JSON text has more values than a maximum, without reading it: a value may take fifty times its length.
+    """Return whether a JSON text has more than ``maximum`` values, without parsing it.
 
-    Each value but the first follows a comma or an opening bracket. So an empty array or object counts as two values.
+    A parsed value may take fifty times the memory of its text. Each value but the first follows a comma or an opening bracket, so an
+    empty array or object counts as two values.
     """
     return (
         len(text) > maximum and next(itertools.islice(_UP_TO_SEPARATOR.finditer(text), maximum, None), None) is not None

@@ -34,18 +34,18 @@ with one required ``str`` field ``id``, one optional ``int | None`` field ``size
         return instance
 
 This is the *fast path*. It reads each scalar with a subscript and a type test. At the first scalar that is missing or of the
-wrong type it calls the *slow path* (:meth:`LoaderFactory._slow_loader`), which goes field by field and reports what is wrong.
+wrong type it calls the *slow path* (:meth:`LoaderFactory._slow_loader`), which goes field by field and reports all deviations.
 
-Fields that hold models, lists or dicts are decoded by loaders of their own, after all scalars were checked. So no nested value
-is decoded twice, and the time stays linear however deep a hostile payload nests its errors. The loader of a nested field is
-made when it is first called: a stream pays for the classes that occur in it, not for all classes that may occur.
+Fields that hold models, lists or dicts are decoded by separate loaders, after all scalars were checked. So no nested value is decoded
+twice, and the time stays linear however deep a hostile payload nests its errors. The loader of a nested field is created on its first
+call: a stream pays for the classes that occur in it, not for all classes that may occur.
 
 A loader is called as ``load(value, findings)`` and returns the instance, or :data:`TYPE_MISMATCH` if the value is of the wrong
 JSON kind. It appends deviations to the list ``findings``, with paths relative to the value; the caller prepends its own part of
 the path. A loader never raises for a JSON object: in strict mode the caller turns the first finding into an error.
 
-Only field names, wire names and the constants of models are put into the source, all as ``repr`` literals or identifiers of
-attrs fields; nothing from the wire is. :func:`compile_function` registers the source, so that tracebacks show it.
+The source contains only field names, wire names and the constants of models, as ``repr`` literals or identifiers of attrs fields, and
+no data from the wire. :func:`compile_function` registers the source, so that tracebacks show it.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class DecodeFinding:
     type_name: str
     value: Any
     says_nothing: bool = False
-    """Whether the value is null and the field may be absent, so that null is as good as absent."""
+    """Whether the value is null and the field may be absent, so that null is equivalent to absent."""
 
     @property
     def detail(self) -> str:
@@ -291,7 +291,7 @@ class LoaderFactory:
         return load
 
     def _lazy_loader(self, namespace: dict[str, Any], name: str, spec: ValueSpec) -> Loader:
-        """Return a loader that creates the real one on its first call, and replaces itself by it in ``namespace``."""
+        """Return a loader that creates the real loader on its first call, and replaces itself with it in ``namespace``."""
 
         def load(value: Any, findings: list[DecodeFinding]) -> Any:
             loader = namespace[name] = self.for_spec(spec)
@@ -396,7 +396,7 @@ def _optional_fields(spec: ModelSpec, local: dict[str, str], type_tests: dict[st
 
 
 def _nested_field(field: FieldSpec, v: str) -> list[str]:
-    """Return the lines that load a field with a loader of its own. ``v`` is the variable for its raw value."""
+    """Return the lines that load a field with a separate loader. ``v`` is the variable for its raw value."""
     lines: list[str] = []
     indent = "    "
     if not field.required:

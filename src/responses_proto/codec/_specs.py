@@ -1,7 +1,7 @@
 """Read the annotations of models into specs: which JSON values a field accepts.
 
-A :class:`ValueSpec` is an annotation, sorted by JSON kind. The kind of a JSON value selects the member of a union, and among
-objects the ``type`` does, so that decoding a union needs no trial and error.
+A :class:`ValueSpec` is an annotation, sorted by JSON kind. The kind of a JSON value selects the member of a union; the ``type`` selects
+among objects. So decoding a union needs no trial and error.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ValueSpec:
     models: tuple[type[Model], ...] = ()
     """The classes for objects, except ``unknown``."""
     unknown: type[Unknown] | None = None
-    """The class for objects with a ``type`` of none of ``models``."""
+    """The class for objects whose ``type`` matches none of ``models``."""
 
     @property
     def plain(self) -> bool:
@@ -174,7 +174,7 @@ def model_spec(cls: type[Model]) -> ModelSpec:
 def tag_of(cls: type[Model]) -> str | None:
     """Return the wire string of a class, its ``type``; ``None`` if it has none.
 
-    Reads no annotations: in a union of a hundred members, that would take most of the time of the first decoding.
+    This reads no annotations, because in a union of a hundred members that would take most of the time of the first decoding.
     """
     tag: object = getattr(cls, "type", None)  # a descriptor if `type` is a field of the class
     return tag if isinstance(tag, str) else None

@@ -4,8 +4,8 @@ This module exports every public name of the modules below: the classes, the reg
 (``EVENT_TYPES``, ``ITEM_TYPES``, ``TOOL_TYPES``, ``CONTENT_TYPES``), and the open unions (``Event``, ``Item``, ``Tool``,
 ``Content``).
 
-To declare a type of your own, such as a vendor's event, derive from the base that has its common fields (``ItemEventBase``,
-for instance; items, tools and content parts derive from ``Model``), decorate it with ``@model`` and give it a wire string::
+To declare your own type, such as an event of a vendor, derive from the base that has its common fields (such as ``ItemEventBase``;
+items, tools and content parts derive from ``Model``), decorate the class with ``@model``, and give it a wire string::
 
     @model
     class AcmeSearchFinished(ItemEventBase):

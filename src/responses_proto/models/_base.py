@@ -39,12 +39,12 @@ __all__ = ["EMPTY", "Elsewhere", "Extra", "Model", "Unknown", "model", "secret"]
 
 _T = TypeVar("_T", bound=type)
 
-_MAX_REPR_CHARS = 200  # of one string in a repr: an image in Base64 would hide everything else
+_MAX_REPR_CHARS = 200  # of one string in a repr, because an image in Base64 would hide everything else
 _MAX_REPR_LEVELS = 16  # of nested JSON
 
 
 class Extra(dict[str, Any]):
-    """The wire fields of an object that its model does not hold. Read-only; the empty one is shared.
+    """The wire fields of an object that its model does not hold. Read-only; the empty instance is shared.
 
     The keys are wire names: of unknown fields, and of known fields whose value did not match their type. Such a field's
     attribute has the neutral value of its type (0, an empty list, ...), and ``extra`` has the raw value. ``absent`` names the
@@ -57,7 +57,7 @@ class Extra(dict[str, Any]):
     __slots__ = ("absent", "origin")
     absent: frozenset[str]
     origin: object
-    """What the object came in, if the client noted it. Not part of the value: not compared, and not pickled."""
+    """The JSON text of the object, if the client kept it. Not part of the value: not compared, and not pickled."""
 
     def __init__(
         self, items: Iterable[tuple[str, object]] | Mapping[str, object] = (), absent: Iterable[str] = ()
@@ -68,7 +68,7 @@ class Extra(dict[str, Any]):
 
     @classmethod
     def with_origin(cls, extra: Mapping[str, object], origin: object) -> Extra:
-        """Return a copy of ``extra`` with another :attr:`origin`."""
+        """Return a copy of ``extra`` with this :attr:`origin`."""
         copy = cls(extra, extra.absent if isinstance(extra, Extra) else ())
         copy.origin = origin
         return copy
@@ -155,7 +155,7 @@ class Model:
     __hash__: ClassVar[None] = None  # type: ignore[assignment] # fields hold lists and dicts
 
     def __copy__(self) -> Self:
-        # Far cheaper than `copy.copy` without it, which goes through pickling; the engine copies parts and items at their ends.
+        # Far cheaper than the default of `copy.copy`, which uses pickling; the engine copies parts and items when they end.
         copied = object.__new__(self.__class__)
         for a in self.__attrs_attrs__:
             setattr(copied, a.name, getattr(self, a.name))
@@ -179,9 +179,9 @@ class Model:
 
 
 class Elsewhere:
-    """A name of other libraries: looking for it raises an ``AttributeError`` that says what to use.
+    """An attribute name from other libraries. Accessing it raises an ``AttributeError`` that names the replacement.
 
-    A descriptor and not ``__getattr__``, which would make every access to an attribute slower.
+    It is a descriptor, because ``__getattr__`` would make every attribute access slower.
     """
 
     __slots__ = ("_name", "_use")
@@ -220,7 +220,7 @@ def _short_repr(value: Any, levels: int = _MAX_REPR_LEVELS) -> str:
 
 @model
 class Unknown(Model):
-    """An object whose ``type`` has no class. It is kept as it is and dumped unchanged."""
+    """An object whose ``type`` has no class. It is kept raw and dumped unchanged."""
 
     type: str = ""
     """The wire string; empty if the object has none."""

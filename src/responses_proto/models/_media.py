@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import os
 
 MAX_BYTES: Final = 50 * 1024 * 1024
-"""The default size limit: what servers with a documented limit accept in one request."""
+"""The default size limit: the documented limit of servers for one request."""
 
 WHITE_PIXEL: Final = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
 """A PNG of one white pixel, in Base64: a placeholder where the protocol requires an image."""
@@ -36,7 +36,7 @@ _SIGNATURES: Final = (
 def read_file(path: str | os.PathLike[str], max_bytes: int) -> bytes:
     """Return the bytes of a file.
 
-    Raises ``OSError`` if it cannot be read, ``ValueError`` if it is empty or larger than ``max_bytes``.
+    Raises ``OSError`` if the file cannot be read, and ``ValueError`` if it is empty or larger than ``max_bytes``.
     """
     _check_size(Path(path).stat().st_size, max_bytes, str(path))
     data = Path(path).read_bytes()
@@ -45,7 +45,7 @@ def read_file(path: str | os.PathLike[str], max_bytes: int) -> bytes:
 
 
 def check_size(data: bytes, max_bytes: int, name: str) -> None:
-    """Raise ``ValueError`` if ``data`` is empty or larger than ``max_bytes``. ``name`` is for the message."""
+    """Raise ``ValueError`` if ``data`` is empty or larger than ``max_bytes``. ``name`` is used in the message."""
     _check_size(len(data), max_bytes, name)
 
 
@@ -57,7 +57,7 @@ def _check_size(size: int, max_bytes: int, name: str) -> None:
 
 
 def media_type_of(data: bytes, name: str = "", *, family: str = "") -> str:
-    """Return the media type of a file by its first bytes, else by its file ``name``.
+    """Return the media type of a file, determined by its first bytes, or else by its file ``name``.
 
     Raises ``ValueError`` if neither is known, or if the type does not belong to ``family`` (``image``, ``audio``).
     """

@@ -44,5 +44,5 @@ def set_path(target: object, path: str, value: object) -> None:
 def _get(value: object, name: str) -> object:
     if isinstance(value, dict):
         return cast("dict[str, object]", value).get(name)
-    # Only models: a string or a number has attributes too, which are not fields.
+    # Only for models: strings and numbers have attributes too, but these are not fields.
     return getattr(value, name, None) if isinstance(value, Model) else None

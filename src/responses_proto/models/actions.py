@@ -65,7 +65,7 @@ __all__ = [
 
 @model
 class AgentReference(Model):
-    """The agent of a multi-agent response that made an item or an event: `agent` (Multi-agent beta)."""
+    """The agent of a multi-agent response that created an item or an event: `agent` (Multi-agent beta)."""
 
     agent_name: str
     """The canonical name of the agent, such as `/lead/worker`."""
@@ -242,7 +242,7 @@ class SearchAction(Model):
     """The query, from older servers; newer servers send `queries`."""
     queries: list[str] | None | Unset = UNSET
     sources: list[SearchSource] | None | Unset = UNSET
-    """Only if the request includes `web_search_call.action.sources`."""
+    """The pages that the search used; only present if the request includes `web_search_call.action.sources`."""
 
 
 @model
@@ -276,7 +276,7 @@ class FileSearchResult(Model):
     score: float | None | Unset = UNSET
     """Relevance, from 0 to 1."""
     attributes: JSONObject | None | Unset = UNSET
-    """The attributes that the caller set for the file: strings, numbers and booleans by name."""
+    """The attributes that the caller set for the file: name -> string, number or boolean."""
 
 
 # ---- code, shell, patches

@@ -81,7 +81,7 @@ class ReasoningConfig(Model):
     """The former name of `summary`."""
     mode: Literal["standard", "pro"] | str | None | Unset = UNSET
     context: Literal["auto", "current_turn", "all_turns"] | str | None | Unset = UNSET
-    """Which turns' reasoning the model sees again."""
+    """The turns whose reasoning the model sees again."""
 
 
 @model
@@ -140,7 +140,7 @@ class Prompt(Model):
 
 @model
 class PromptCacheOptions(Model):
-    """Where the cached part of a prompt ends and how long it lives: `prompt_cache_options` (Prompt caching)."""
+    """Where the cached part of a prompt ends and how long it is kept: `prompt_cache_options` (Prompt caching)."""
 
     mode: Literal["implicit", "explicit"] | str | Unset = UNSET
     ttl: Literal["30m", "12h"] | str | Unset = UNSET
@@ -194,7 +194,7 @@ class MultiAgentConfig(Model):
 
     enabled: bool
     max_concurrent_subagents: int | None | Unset = UNSET
-    """The limit of agents that run at the same time, besides the first one. The default of OpenAI is 6."""
+    """The maximum number of agents that run concurrently, in addition to the first one. OpenAI's default is 6."""
 
 
 @model

@@ -46,10 +46,10 @@ __all__ = [
 ]
 
 ImageDetail: TypeAlias = Literal["low", "high", "auto", "original"] | str
-"""How finely the model looks at an image."""
+"""The level of detail at which the model processes an image."""
 
 FileDetail: TypeAlias = Literal["low", "high", "auto"] | str
-"""How finely the model looks at the pages of a file."""
+"""The level of detail at which the model processes the pages of a file."""
 
 
 @model
@@ -146,11 +146,11 @@ class LogProb(Model):
 
 @model
 class PromptCacheBreakpoint(Model):
-    """A mark that the prompt up to and including this part is to be cached (Prompt caching)."""
+    """A mark to cache the prompt up to and including this part (Prompt caching)."""
 
     mode: ClassVar[Literal["explicit"]] = "explicit"
     ttl: Literal["30m", "12h"] | str | None | Unset = UNSET
-    """How long the cache keeps it."""
+    """How long the prompt stays in the cache."""
 
 
 # ---- input
@@ -196,7 +196,7 @@ class InputImage(Model):
         detail: ImageDetail | Unset = UNSET,
         max_bytes: int = MAX_BYTES,
     ) -> Self:
-        """Read an image file and create the part with it; as :meth:`from_bytes`. Raises ``OSError`` if it cannot be read."""
+        """Create the part from an image file, as :meth:`from_bytes` does. Raises ``OSError`` if the file cannot be read."""
         data = read_file(path, max_bytes)
         media_type = media_type or media_type_of(data, fspath(path), family="image")
         return cls.from_bytes(data, media_type=media_type, detail=detail, max_bytes=max_bytes)
@@ -227,7 +227,7 @@ class InputFile(Model):
 
     @classmethod
     def from_path(cls, path: str | PathLike[str], *, media_type: str = "", max_bytes: int = MAX_BYTES) -> Self:
-        """Read a file and create the part with it; as :meth:`from_bytes`. Raises ``OSError`` if it cannot be read."""
+        """Create the part from a file, as :meth:`from_bytes` does. Raises ``OSError`` if the file cannot be read."""
         data = read_file(path, max_bytes)
         return cls.from_bytes(data, Path(path).name, media_type=media_type, max_bytes=max_bytes)
 
@@ -270,7 +270,7 @@ class InputAudio(Model):
 
     @classmethod
     def from_path(cls, path: str | PathLike[str], *, format: str = "", max_bytes: int = MAX_BYTES) -> Self:  # noqa: A002 - as above
-        """Read an audio file and create the part with it; as :meth:`from_bytes`. Raises ``OSError`` if it cannot be read."""
+        """Create the part from an audio file, as :meth:`from_bytes` does. Raises ``OSError`` if the file cannot be read."""
         data = read_file(path, max_bytes)
         format = format or media_type_of(data, fspath(path), family="audio").removeprefix("audio/")  # noqa: A001 - as above
         return cls.from_bytes(data, format=format, max_bytes=max_bytes)
@@ -311,7 +311,7 @@ class Refusal(Model):
 
 @model
 class Text(Model):
-    """Text of either direction, as conversations store it: `text` (Content)."""
+    """Text in either direction, as stored in conversations: `text` (Content)."""
 
     type: ClassVar[Literal["text"]] = "text"
     text: str

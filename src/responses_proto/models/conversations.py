@@ -37,7 +37,7 @@ class CreateConversation(Model):
     """The body that creates a conversation (Conversations, Create)."""
 
     items: Sequence[Item] | None | Unset = UNSET
-    """Its first items; OpenAI accepts at most 20."""
+    """The initial items; OpenAI accepts at most 20."""
     metadata: Mapping[str, str] | None | Unset = UNSET
 
 
@@ -63,7 +63,7 @@ class CreateConversationItems(Model):
     """The body that adds items to a conversation (Conversations, Create items)."""
 
     items: Sequence[Item]
-    """OpenAI accepts at most 20."""
+    """The items to add; OpenAI accepts at most 20."""
 
 
 @model

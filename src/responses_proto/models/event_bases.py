@@ -38,7 +38,7 @@ __all__ = [
 
 @model
 class _AnyEvent(Model):
-    """The base of the bases."""
+    """The base of all event bases."""
 
     stream_id: str | None | Unset = UNSET
     """The WebSocket lane of the event: requests that run concurrently on a connection have different ids. Absent over SSE."""
@@ -58,7 +58,7 @@ class EventBase(_AnyEvent):
     """An event in the sequence of a response."""
 
     sequence_number: int
-    """Starts at 0 and increases by 1 with every event. A stream is resumed after a number."""
+    """Starts at 0 and increases by 1 with every event. A stream can be resumed after a sequence number."""
 
 
 @model

@@ -23,7 +23,7 @@ __all__ = [
 
 @model
 class ShellOutputDelta(Model):
-    """What a command wrote to stdout or stderr since the last event (Streaming, Shell calls)."""
+    """The output that a command wrote to stdout or stderr since the last event (Streaming, Shell calls)."""
 
     stdout: str | None | Unset = UNSET
     stderr: str | None | Unset = UNSET
@@ -39,7 +39,7 @@ class Steer(Model):
 
 @model
 class FailedSteer(Model):
-    """A steer that the server did not accept, with its input so that it can be sent again (WebSocket, Steering)."""
+    """A steer that the server did not accept. It includes the input, so that it can be sent again (WebSocket, Steering)."""
 
     id: str | None | Unset = UNSET
     previous_response_id: str

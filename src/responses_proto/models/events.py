@@ -711,7 +711,7 @@ class InjectFailed(EventBase):
     type: ClassVar[Literal["response.inject.failed"]] = "response.inject.failed"
     response_id: str
     input: list[Item]
-    """The input, all of it, so that it can be sent again."""
+    """The complete input, so that it can be sent again."""
     error: InjectError
 
 
@@ -758,7 +758,7 @@ class RateLimitsUpdated(UnnumberedEventBase):
 
 @model
 class UnknownEvent(Unknown):
-    """An event with an unknown ``type``, such as a vendor's ``slug:name``: kept as it is (Open Responses, Extensions)."""
+    """An event with an unknown ``type``, such as a vendor's ``slug:name``. It is kept raw (Open Responses, Extensions)."""
 
 
 # --- the union, and its registries ------------------------------------------------------------------------------------
@@ -844,7 +844,7 @@ EVENT_TYPES: Final[dict[str, type[Event]]] = {cls.type: cls for cls in get_args(
 """Wire name -> class, without :class:`UnknownEvent`."""
 
 TERMINAL_TYPES: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
-"""The events that end a response. (`error` may end a stream, but does not say how the response ended.)"""
+"""The events that end a response. (`error` may end a stream, but does not state how the response ended.)"""
 
 LIFECYCLE_TYPES: Final = frozenset({"response.created", "response.queued", "response.in_progress"}) | TERMINAL_TYPES
 """The events with a snapshot of the whole ``response``."""

@@ -1,7 +1,7 @@
 """Model the items of responses and conversations, input and output.
 
 There is one class per wire ``type``, for both directions: an item of ``response.output`` can be sent as an input item
-unchanged. :data:`Item` is the open union of all items. Items derive from :class:`ItemBase`, and so can a vendor's.
+unchanged. :data:`Item` is the open union of all items. Items derive from :class:`ItemBase`; items of a vendor can do so too.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ __all__ = [
 ]
 
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"] | str
-"""The progress of an item. Types of items with other states list them at their field."""
+"""The progress of an item. Types of items with other states list them in the annotation of the field."""
 
 MessageRole: TypeAlias = (
     Literal["user", "assistant", "system", "developer", "tool", "critic", "discriminator", "unknown"] | str
@@ -97,7 +97,7 @@ MessagePhase: TypeAlias = Literal["commentary", "final_answer"] | str
 MultiAgentAction: TypeAlias = (
     Literal["spawn_agent", "interrupt_agent", "list_agents", "send_message", "followup_task", "wait_agent"] | str
 )
-"""What an agent does with other agents of its response."""
+"""An action of an agent on other agents of its response."""
 
 
 @model
@@ -105,7 +105,7 @@ class ItemBase(Model):
     """The base of items: the field that every item has."""
 
     agent: AgentReference | None | Unset = UNSET
-    """The agent that made the item, in a multi-agent response."""
+    """The agent that created the item, in a multi-agent response."""
 
 
 @model
@@ -148,7 +148,7 @@ class Reasoning(ItemBase):
     type: ClassVar[Literal["reasoning"]] = "reasoning"
     id: str | None | Unset = UNSET
     summary: list[Content]
-    """`summary_text` parts; empty if none were requested or none were made."""
+    """`summary_text` parts; empty if none were requested or generated."""
     content: list[Content] | None | Unset = UNSET
     """`reasoning_text` parts: the reasoning itself, if the model shows it."""
     encrypted_content: str | None | Unset = UNSET
@@ -280,7 +280,7 @@ class AdditionalTools(ItemBase):
     type: ClassVar[Literal["additional_tools"]] = "additional_tools"
     id: str | None | Unset = UNSET
     role: MessageRole
-    """Who adds them; requests accept only `developer`."""
+    """Who adds the tools; requests accept only `developer`."""
     tools: list[Tool]
 
 
@@ -330,7 +330,7 @@ class FileSearchCall(ItemBase):
     id: str
     queries: list[str]
     results: list[FileSearchResult] | None | Unset = UNSET
-    """Only if the request includes `file_search_call.results`."""
+    """The results; only present if the request includes `file_search_call.results`."""
     status: Literal["in_progress", "searching", "completed", "incomplete", "failed"] | str
 
 
@@ -454,13 +454,13 @@ class CodeInterpreterCall(ItemBase):
     container_id: str
     code: str | None | Unset = UNSET
     outputs: list[CodeInterpreterOutput] | None | Unset = UNSET
-    """Only if the request includes `code_interpreter_call.outputs`."""
+    """The outputs; only present if the request includes `code_interpreter_call.outputs`."""
     status: Literal["in_progress", "interpreting", "completed", "incomplete", "failed"] | str
 
 
 @model
 class ImageGenerationCall(ItemBase):
-    """An image that the server made for the model: `image_generation_call` (Items, Image generation)."""
+    """An image that the server generated for the model: `image_generation_call` (Items, Image generation)."""
 
     type: ClassVar[Literal["image_generation_call"]] = "image_generation_call"
     id: str
@@ -551,7 +551,7 @@ class MultiAgentCall(ItemBase):
 
 @model
 class MultiAgentCallOutput(ItemBase):
-    """The result of such an action: `multi_agent_call_output` (Multi-agent beta)."""
+    """The result of an action on other agents: `multi_agent_call_output` (Multi-agent beta)."""
 
     type: ClassVar[Literal["multi_agent_call_output"]] = "multi_agent_call_output"
     id: str | None | Unset = UNSET
@@ -585,7 +585,7 @@ class Program(ItemBase):
     type: ClassVar[Literal["program"]] = "program"
     id: str
     call_id: str
-    """The id that calls made by the program have as `caller.caller_id`."""
+    """The value of `caller.caller_id` in calls that the program makes."""
     code: str
     fingerprint: str
     """The server uses it to check that the program is sent back unchanged."""

@@ -61,7 +61,7 @@ class _ResponseParameters(Model):
     # The parameters of a response that HTTP and WebSocket share.
 
     model: str | None | Unset = UNSET
-    """May be absent if a `prompt` sets it."""
+    """The model; may be absent if `prompt` sets it."""
     input: str | Sequence[Item] | None | Unset = UNSET
     """A string is short for one message of the user."""
     instructions: str | None | Unset = UNSET
@@ -70,7 +70,7 @@ class _ResponseParameters(Model):
     tool_choice: ToolChoice | None | Unset = UNSET
     parallel_tool_calls: bool | None | Unset = UNSET
     max_tool_calls: int | None | Unset = UNSET
-    """The limit for tools that the server runs."""
+    """The maximum number of calls of tools that the server runs."""
     text: TextConfig | None | Unset = UNSET
     reasoning: ReasoningConfig | None | Unset = UNSET
     max_output_tokens: int | None | Unset = UNSET
@@ -116,7 +116,7 @@ class CreateResponse(_ResponseParameters):
     """Whether the server answers at once and the response is retrieved later."""
 
 
-# The fields in groups, because a run takes tools of another kind, has a bound of its own for their calls, and has no
+# The fields are in groups, because a run accepts different types of tools, has a separate limit for their calls, and has no
 # `stream`.
 
 
@@ -299,7 +299,7 @@ class ResponseCreateMessage(_ResponseParameters):
     stream_id: str | Unset = UNSET
     """The lane of the connection, chosen by the client."""
     generate: bool | Unset = UNSET
-    """If false, only prepare, so that the next response starts sooner."""
+    """If false, the server only prepares, so that the next response starts sooner."""
 
 
 class ResponseCreateFields(_InputFields, _ToolFields, _ChoiceFields, _ToolCallsField, _SettingFields, total=False):

@@ -407,9 +407,9 @@ class Response(Model):
 
     @property
     def final_text(self) -> str:
-        """The output text without that of messages whose ``phase`` is ``commentary``; empty if there is none.
+        """The output text without messages whose ``phase`` is ``commentary``; empty if there is none.
 
-        Without phases, it is :attr:`output_text`.
+        If no message has a phase, this is :attr:`output_text`.
         """
         return "".join(
             part.text
@@ -433,7 +433,7 @@ class Response(Model):
     def reasoning_text(self) -> str:
         """The reasoning of all reasoning items, with a blank line between items; empty if there is none.
 
-        For an item without reasoning text, this is its summary.
+        An item without reasoning text is represented by its summary.
         """
         return "\n\n".join(text for item in self.output if isinstance(item, Reasoning) and (text := item.text))
 
@@ -444,7 +444,7 @@ class Response(Model):
 
     @property
     def pending_calls(self) -> list[PendingCall]:
-        """The calls that the client must answer, in output order: those without an answer in the output.
+        """The calls that the client must answer, in output order. Calls that are answered in the output are not included.
 
         Calls that the server runs are not included (hosted tools, a shell in a container, a tool search on the server), nor
         are calls with status `incomplete`, because their arguments are cut off.
@@ -511,7 +511,7 @@ class DeletedResponse(Model):
     """The confirmation that a response was deleted (Responses, Delete)."""
 
     object: Literal["response.deleted", "response"] | str | Unset = UNSET
-    """It differs between servers."""
+    """The value differs between servers."""
     id: str
     deleted: bool
 

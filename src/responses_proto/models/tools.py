@@ -569,7 +569,7 @@ class ImageGenerationTool(Model):
     background: Literal["transparent", "opaque", "auto"] | str | None | Unset = UNSET
     output_format: Literal["png", "webp", "jpeg", "gif", "svg"] | str | None | Unset = UNSET
     output_compression: int | None | Unset = UNSET
-    """In percent."""
+    """The compression, in percent."""
     partial_images: int | None | Unset = UNSET
     """The number of previews to stream."""
     input_fidelity: Literal["high", "low"] | str | None | Unset = UNSET
@@ -651,7 +651,7 @@ class ToolChoiceCustom(Model):
 
 @model
 class ToolChoiceMcp(Model):
-    """Call a tool of this MCP server, or one tool of it: `mcp` (Tools, Tool choice)."""
+    """Call any tool of this MCP server, or the tool with this name: `mcp` (Tools, Tool choice)."""
 
     type: ClassVar[Literal["mcp"]] = "mcp"
     server_label: str

@@ -1,4 +1,4 @@
-"""Model the webhook events about responses: what a server posts to an endpoint of the caller (Webhooks).
+"""Model the webhook events about responses, which a server posts to an endpoint of the caller (Webhooks).
 
 :data:`WEBHOOK_TYPES` maps a wire name to its class; :data:`WebhookEvent` is the open union of all of them. The names begin
 with ``Webhook``, because the events of a stream have the same wire names and other fields.
@@ -75,7 +75,7 @@ class WebhookResponseCancelled(_WebhookBase):
 
 @model
 class UnknownWebhook(Unknown):
-    """A webhook event with an unknown ``type``, such as one about batches: kept as it is."""
+    """A webhook event with an unknown ``type``, such as an event about batches. It is kept raw."""
 
 
 WebhookEvent: TypeAlias = (

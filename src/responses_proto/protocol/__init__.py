@@ -1,7 +1,7 @@
 """The protocol engine of client and server, without I/O: it converts bytes to events and events to bytes, and never awaits.
 
 :class:`ResponseStream` reads a stream of server-sent events and keeps a snapshot of the response; :class:`Emitter` writes such a stream.
-The folder also prepares and checks histories (:func:`as_input`, :func:`check_history`), reads API errors and rate-limit headers,
+The package also prepares and checks histories (:func:`as_input`, :func:`check_history`), reads API errors and rate-limit headers,
 verifies webhooks, and contains the state tables. ``protocol.websocket`` is the engine of WebSocket connections.
 """
 

@@ -1,4 +1,4 @@
-"""The final output of a response: the terminal event's statement of it, merged with what was streamed."""
+"""The final output of a response: the output in the terminal event, merged with the streamed items."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _CALLS: Final = frozenset(pair.call for pair in CALL_OUTPUT_PAIRS) - {
 
 
 def merge_output(event: Any, streamed: OutputItems, stated: list[Any], report: OnAnomaly) -> list[Any]:
-    """Return the final output: the items of the terminal event, each merged with its streamed one, and those that it leaves out.
+    """Return the final output: the items of the terminal event, each merged with its streamed item, and the items that it leaves out.
 
-    Items that it leaves out stay in their place, except for a call that other listed items followed: then the server
-    answered the call by itself (LiteLLM with MCP), and it must not look as if it waited for the client.
+    Items that the terminal event leaves out keep their place, except for a call that was followed by listed items: the server has
+    answered such a call itself (LiteLLM with MCP), so the call must not appear to wait for the client.
     """
     listed = [item for item in stated if not is_nothing(item)]
     if not len(streamed):
@@ -37,11 +37,11 @@ def merge_output(event: Any, streamed: OutputItems, stated: list[Any], report: O
             report("output-differs", event, ".response.output", f"items that were not streamed: {kinds}")
         return stated if len(listed) == len(stated) else listed
     if not listed:
-        if event.type != "response.failed":  # a failed response has no output, by right
+        if event.type != "response.failed":  # a failed response may have no output
             report("output-empty", event, ".response.output", f"items that were streamed: {len(streamed)}")
         return [item.build() for item in streamed]
     matches = _Matching(streamed, listed).found
-    merged: list[tuple[int, Any]] = []  # (place, item); places never fall
+    merged: list[tuple[int, Any]] = []  # (place, item); places never decrease
     place = 0
     for number, item in enumerate(listed):
         match = matches.get(number)
@@ -74,15 +74,15 @@ def _check_order(event: Any, streamed: OutputItems, matches: dict[int, SnapshotI
 
 
 class _Matching:
-    """The streamed item of each listed one.
+    """Matches the items listed in the terminal event with the streamed items.
 
-    Items are matched by id, then by call id, then by an equal text, then by index and kind, and then in the order of their kind:
-    ids rotate, so an item without a match by id may still be the one at its index, unless the ids say that it is another one.
+    Items are matched by id, then by call id, then by equal text, then by index and kind, and then in order within their kind. Ids may
+    rotate, so an item without a match by id may still be the item at its index, unless an id shows that it is a different item.
     """
 
     def __init__(self, streamed: OutputItems, listed: list[Any]) -> None:
         self.found: dict[int, SnapshotItem] = {}
-        """By the number in the list."""
+        """Index in the list of the terminal event -> streamed item."""
         self._streamed = streamed
         self._listed = listed
         self._free = dict.fromkeys(streamed)
@@ -115,7 +115,7 @@ class _Matching:
                 self._take(number, matches.pop())
 
     def _by_index(self) -> None:
-        # If all are listed, each is at its place, though the events may have counted otherwise.
+        # If all items are listed, each has its correct index there, even if the events had other indices.
         all_listed = len(self._listed) == len(self._streamed)
         at = dict(enumerate(self._streamed)) if all_listed else self._streamed.by_index
         for number, item in enumerate(self._listed):
@@ -124,7 +124,7 @@ class _Matching:
                 self._take(number, match)
 
     def _is_another(self, match: SnapshotItem, item: Any) -> bool:
-        """Return whether an id of a streamed item belongs to another listed item than this one."""
+        """Return whether an id of a streamed item belongs to a listed item other than this one."""
         return (match.id in self._ids and match.id != text_of(item, "id")) or (
             match.call_id in self._call_ids and match.call_id != text_of(item, "call_id")
         )
@@ -141,7 +141,7 @@ class _Matching:
 
 
 def _merge_item(event: Any, number: int, streamed: SnapshotItem, stated: Any, report: OnAnomaly) -> Any:
-    """Return what the events of an item and the terminal event's statement of it make together."""
+    """Return a streamed item merged with the same item in the terminal event."""
 
     def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
         where = f".response.output[{number}]{path}"
@@ -156,12 +156,12 @@ def _merge_item(event: Any, number: int, streamed: SnapshotItem, stated: Any, re
 
 
 def is_nothing(item: Any) -> bool:
-    """Return whether an item or part is none: ``null``, or an object without a type, which may have been read as a reference."""
+    """Return whether an item or part is empty: ``null``, or an object without a type, which may have been read as a reference."""
     return (isinstance(item, Unknown) and not item.type) or (
         isinstance(item, ItemReference) and is_missing(item, "type")
     )
 
 
 def ends_with(whole: Any, end: Any) -> bool:
-    """Return whether two values are texts, and one ends with the other: all that is known of a text that was read from the middle."""
+    """Return whether two values are texts, and one ends with the other. If a text was read from the middle, only its end is known."""
     return isinstance(whole, str) and isinstance(end, str) and whole.endswith(end)

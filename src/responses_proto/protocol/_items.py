@@ -1,6 +1,6 @@
-"""Which item an event belongs to: the output items of one response, found by index, id, call id or kind.
+"""Find the output item that an event belongs to, by index, id, call id or kind.
 
-The rules and their order are in :mod:`.accumulator`. Every step but the first is reported as an anomaly.
+The rules and their order are described in :mod:`.accumulator`. Every rule but the first is reported as an anomaly.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ if TYPE_CHECKING:
 OnAnomaly: TypeAlias = "Callable[[str, Any, str, str], None]"
 """Called with an anomaly: its code, the event, the path in the event, and the detail."""
 
-_MAX_NAME: Final = 4096  # characters of an id that is remembered beside an item's first one
-_NODE: Final = 2048  # bytes that an item takes in memory before there is anything in it, about
+_MAX_NAME: Final = 4096  # characters of an id that is remembered in addition to the first id of an item
+_NODE: Final = 2048  # approximate bytes of memory that an empty item takes
 _IMPLIED: Final[dict[str, dict[str, Any]]] = {
     "message": {"role": "assistant", "content": []},
     "apply_patch_call": {"operation": {"type": "update_file", "diff": ""}},
 }
-"""Type of item -> what one that was never added begins with, so that there is a place for its text."""
+"""Type of item -> the initial fields of an item that was never added, so that there is a place for its text."""
 
 
 class OutputItems:
     """The items of one response, in the order of their output indices.
 
-    :meth:`add` takes an item that the server announces, :meth:`find` finds the item of an event by rules 1 to 4, and
-    :meth:`find_or_imply` also opens one (rule 5). :meth:`close` ends an item.
+    :meth:`add` adds an item that the server announces, :meth:`find` finds the item of an event by rules 1 to 4, and
+    :meth:`find_or_imply` also opens a new item (rule 5). :meth:`close` marks an item as done.
     """
 
     def __init__(self, report: OnAnomaly, keep: Callable[[int], None], max_items: int) -> None:
-        # `keep` is called with the bytes of what is remembered of an item, and raises if there are too many.
+        # `keep` is called with the number of bytes that are kept of an item, and raises if there are too many.
         self._report = report
         self._keep = keep
         self._max_items = max_items
         self._items: list[SnapshotItem] = []
-        self._open: dict[str, dict[SnapshotItem, None]] = {}  # kind -> items without `done`; the newest spoken of last
-        self._unnamed: dict[str, SnapshotItem] = {}  # kind -> the item for events that name none
+        self._open: dict[str, dict[SnapshotItem, None]] = {}  # kind -> items without `done`, by last mention
+        self._unnamed: dict[str, SnapshotItem] = {}  # kind -> the item for events that name no item
         self.by_index: dict[int, SnapshotItem] = {}
         self.by_id: dict[str, SnapshotItem] = {}
-        """By the first id of an item and its newest ones."""
+        """Id -> item, for the first id of each item and its newest ones."""
         self.by_call_id: dict[str, SnapshotItem] = {}
         self.from_the_start: bool = True
         """Whether the stream was read from its first event. Otherwise items may appear without ``added``."""
@@ -61,13 +61,13 @@ class OutputItems:
 
     @property
     def next_index(self) -> int:
-        """The first index behind all items."""
+        """The first index after all items."""
         return self._items[-1].index + 1 if self._items else 0
 
     # Verbs
 
     def add(self, event: Any, item: Any) -> SnapshotItem:
-        """Return the place of an item that ``output_item.added`` announces: a new one, or the one where it is already."""
+        """Add an item that ``output_item.added`` announces, and return its snapshot item: a new one, or the existing one."""
         index, item_id, call_id = _wire_index(event), text_of(item, "id"), text_of(item, "call_id")
         at = self.by_index.get(index) if index is not None else None
         unplaced = index is None or at is not None
@@ -77,7 +77,7 @@ class OutputItems:
             at = again
             if at.implied:
                 at.implied = False
-                at.item = merge(item, at.item, _ignore)  # the events that came before it are the stronger statement
+                at.item = merge(item, at.item, _ignore)  # the events before it are the stronger statement
             else:
                 self._report("item-repeated", event, ".item", f"item {at.index} was open")
                 at.item = merge(at.item, item, _ignore)
@@ -94,7 +94,7 @@ class OutputItems:
         return at
 
     def find(self, event: Any, kinds: tuple[str, ...], item_id: str, call_id: str = "") -> SnapshotItem | None:
-        """Return the item that an event belongs to, by rules 1 to 4. ``kinds`` are the types of item that have such events."""
+        """Return the item that an event belongs to, by rules 1 to 4. ``kinds``: the types of item that have such events."""
         index = _wire_index(event)
         if index is None:
             self._report("index-missing", event, ".output_index", "")
@@ -121,13 +121,13 @@ class OutputItems:
         return self._only_one(event, kinds, index, item_id, call_id)
 
     def find_or_imply(self, event: Any, kinds: tuple[str, ...], kind: str) -> SnapshotItem:
-        """Return the item that an event belongs to, opened on the spot as a ``kind`` if there is none.
+        """Return the item that an event belongs to. If there is none, open an item of the type ``kind``.
 
-        The position of the item is written into the event.
+        Writes the position of the item into the event.
         """
         item_id = text_of(event, "item_id")
         if not item_id and event.extra is not EMPTY:
-            # Events that have no such field may carry it all the same, and open-responses-server calls it `id`.
+            # Events whose class has no such field may still contain it, and open-responses-server calls it `id`.
             given = (event.extra.get(name) for name in ("item_id", "id"))
             item_id = next((name for name in given if isinstance(name, str)), "")
         at = self.find(event, kinds, item_id) or self._imply(event, kind, item_id)
@@ -135,14 +135,14 @@ class OutputItems:
         self._place(event, at)
         if not at.closed:
             ones = self._open[at.kind]
-            if len(ones) > 1:  # the one spoken of last comes last
+            if len(ones) > 1:  # the last one mentioned comes last
                 ones.pop(at, None)
                 ones[at] = None
         at.built = None
         return at
 
     def find_done(self, event: Any, item: Any) -> SnapshotItem:
-        """Return the place of an item that ``output_item.done`` states, opened on the spot if there is none."""
+        """Return the snapshot item for the item in ``output_item.done``. If there is none, open one."""
         item_id, call_id = text_of(item, "id"), text_of(item, "call_id")
         at = self.find(event, (item.type,), item_id, call_id)
         if at is None:
@@ -155,20 +155,20 @@ class OutputItems:
         return at
 
     def close(self, event: Any, at: SnapshotItem) -> None:
-        """Mark an item as done, and write its position into the event that says so."""
+        """Mark an item as done, and write its position into its ``done`` event."""
         at.closed = True
         self._open[at.kind].pop(at, None)
         self._place(event, at)
 
     def check_count(self, count: int) -> None:
-        """Raise ``LimitExceeded`` if a response may not have so many items."""
+        """Raise ``LimitExceeded`` if a response may not have this many items."""
         if count > self._max_items:
             raise LimitExceeded("max_output_items", count, maximum=self._max_items)
 
     # Inside
 
     def _put(self, item: Any, index: int | None, *, implied: bool) -> SnapshotItem:
-        """Put an item at an index, or at the next one if the server gave none or a taken one."""
+        """Put an item at an index, or at the next index if the server gave none, or one that is taken."""
         self.check_count(len(self._items) + 1)
         self._keep(_NODE + len(text_of(item, "id")))
         free = index is not None and index not in self.by_index
@@ -181,7 +181,7 @@ class OutputItems:
         return at
 
     def _imply(self, event: Any, kind: str, item_id: str) -> SnapshotItem:
-        """Open an item that the server never added, or return the one that stands for all that cannot be placed."""
+        """Open an item that the server never added, or return the open item that collects all events without a place."""
         index = _wire_index(event)
         named = index is not None and index not in self.by_index
         unnamed = self._unnamed.get(kind)
@@ -198,14 +198,14 @@ class OutputItems:
         return at
 
     def _is_again(self, at: SnapshotItem, item: Any, item_id: str, call_id: str) -> bool:
-        """Return whether an item that is added at an occupied place is the one that is there."""
+        """Return whether an item that is added at an occupied place is the same item as the existing one."""
         if at.kind != item.type:
             return False
         if at.closed:
-            return at.implied and item_id in at.ids  # it was done before it is added
+            return at.implied and item_id in at.ids  # its `done` event came before `added`
         if at.implied or item_id in at.ids:
             return True
-        # Ids rotate, but not so long that something else is added in between: then it is a server that counts wrongly.
+        # Ids rotate, but not across another added item. If there is one in between, the server counts wrongly.
         return (not item_id or not at.ids or at is self._items[-1]) and (
             not call_id or not at.call_id or call_id == at.call_id
         )
@@ -213,7 +213,7 @@ class OutputItems:
     def _only_one(
         self, event: Any, kinds: tuple[str, ...], index: int | None, item_id: str, call_id: str
     ) -> SnapshotItem | None:
-        """Return the only open item of a kind, or of several the newest one spoken of, if the event names none (rule 4)."""
+        """Return the only open item of a kind; of several, the last one mentioned, if the event names none (rule 4)."""
         open_ones = [ones for kind in kinds if (ones := self._open.get(kind))]
         if not open_ones:
             return None
@@ -227,7 +227,7 @@ class OutputItems:
         if not _takes(newest, kinds, item_id, call_id):
             return None
         if free and newest.indexed:
-            # A free index is that of a new item if the server does not announce its items, or if it is the next one.
+            # A free index means a new item if the server does not announce its items, or if it is the next index.
             announced = not newest.implied and self.from_the_start
             if not announced or (index == self.next_index and item_id and newest.ids):
                 return None
@@ -235,7 +235,7 @@ class OutputItems:
         return newest
 
     def _adopt(self, at: SnapshotItem, index: int | None) -> None:
-        """Move an item whose index was worked out to the one that the server gives it, if that is free."""
+        """Move an item whose index was inferred to the index that the server gives it, if that index is free."""
         if index is None or at.indexed or index in self.by_index:
             return
         del self.by_index[at.index]
@@ -263,7 +263,7 @@ class OutputItems:
         _forget(self.by_id, at, at.ids.add(item_id))
 
     def _place(self, event: Any, at: SnapshotItem) -> None:
-        """Write the position of an item into an event of it."""
+        """Write the position of an item into one of its events."""
         if hasattr(event, "output_index") and (event.output_index != at.index or is_missing(event, "output_index")):
             resolve(event, "output_index", at.index)
         if hasattr(event, "item_id") and (event.item_id != at.id or is_missing(event, "item_id")):
@@ -273,11 +273,11 @@ class OutputItems:
 
 
 def _takes(at: SnapshotItem, kinds: tuple[str, ...], item_id: str, call_id: str) -> bool:
-    """Return whether an item can take an event for such kinds, with these ids (empty if it has none)."""
+    """Return whether an event for items of these kinds, with these ids (empty if it has none), can belong to an item."""
     if at.kind not in kinds:
         return False
     if item_id in at.ids:
-        return True  # whatever the call id: OpenAI's tool searches are done under another one than they were added with
+        return True  # whatever the call id: OpenAI's tool searches have a different call id in `done` than in `added`
     if call_id and at.call_id and call_id != at.call_id:
         return False
     return not (at.closed and item_id and at.ids)
@@ -289,26 +289,26 @@ def _forget(known: dict[str, SnapshotItem], at: SnapshotItem, name: str) -> None
 
 
 def _ignore(*_difference: object) -> None:
-    """Accept a difference between two statements that both come before the item has content."""
+    """Accept a difference between two statements that were both made before the item had content."""
 
 
 # ---- positions of events
 
 
 def _wire_index(event: Any) -> int | None:
-    """Return the output index that the wire gives; ``None`` if there is none."""
+    """Return the output index in the wire data; ``None`` if there is none."""
     index: Any = getattr(event, "output_index", None)
     return None if not isinstance(index, int) or index < 0 or is_missing(event, "output_index") else index
 
 
 def is_missing(event: Any, name: str) -> bool:
-    """Return whether the wire left out a field, or gave a value that does not fit."""
+    """Return whether a field was missing in the wire data, or had a value that does not fit."""
     extra = event.extra
     return extra is not EMPTY and (name in extra or (isinstance(extra, Extra) and name in extra.absent))
 
 
 def resolve(event: Any, name: str, value: object) -> None:
-    """Set a field to the value that was worked out, and forget what the wire said instead."""
+    """Set a field to the inferred value, and discard the raw value from the wire."""
     setattr(event, name, value)
     extra = event.extra
     if is_missing(event, name):

@@ -1,23 +1,23 @@
 """The merge of two statements about one item, field by field.
 
-A server describes an item several times: in ``output_item.added``, in the events that grow it, in the ``*.done`` events of its
-parts, in ``output_item.done`` and in the terminal response. Each statement is stronger than the ones before it, but only where it
-says something. A field that is missing, null or empty says nothing against a value that is there. So a snapshot is built by
-merging, and :func:`merge` is the only place that decides which value stays:
+A server describes an item several times: in ``output_item.added``, in the events that extend it, in the ``*.done`` events of its
+parts, in ``output_item.done`` and in the terminal response. Each statement is stronger than the ones before it, but only in the fields
+that it states. A field that is missing, null or empty does not override an earlier value. So a snapshot is built by merging, and
+:func:`merge` is the only place that decides which value is used:
 
 ========================  ===================================================================================
 earlier and later         result
 ========================  ===================================================================================
-later says nothing        the earlier value stays: a repair
-both say the same         that value
+later states nothing      the earlier value stays: a repair
+both are equal            that value
 they differ               the later value: a contradiction, unless the field is in :data:`MAY_DIFFER`
-nested objects            merged field by field; models only if they are of one class, else the later one counts
+nested objects            merged field by field; models only if they have the same class, else the later one
 lists in :data:`BY_INDEX` merged element by element; elements that the later list lacks stay
 other lists               one value: the later list, unless it is empty
 ========================  ===================================================================================
 
-A value that does not fit its field (kept raw in ``extra`` by the decoder) says nothing either. The newest ``status`` counts. If the later
-statement has none, a final status stays, and a stage of the work, such as ``in_progress``, does not.
+A value that does not fit its field (kept raw in ``extra`` by the decoder) counts as missing. The newest ``status`` is used. If the later
+statement has none, a final status stays, but a stage of the work, such as ``in_progress``, does not.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ BY_INDEX: Final = frozenset({"content", "summary", "commands", "output"})
 """Fields that hold the parts of an item: where both statements have a list, their elements are matched by index."""
 
 MAY_DIFFER: Final = frozenset({"status", "encrypted_content", "fingerprint", "logprobs"})
-"""Fields that change by right from statement to statement: the stage of the work, ciphertexts, which are new each time, and log
-probabilities, of which servers tell more or fewer."""
+"""Fields that may change from statement to statement: the stage of the work, ciphertexts, which are new each time, and log
+probabilities, of which servers send more or fewer."""
 
 Difference: TypeAlias = Literal["kept", "differs", "moved"]
 _MAX_REPORTED: Final = 16  # kept unknown fields of one object: reporting one costs more than merging it
@@ -49,26 +49,26 @@ _names_of: dict[type[Model], tuple[str, ...]] = {}
 _TEXTS: Final = frozenset({"text", "refusal"})
 _SCALARS: Final = frozenset({str, int, float, bool})
 _FINAL: Final = ("completed", "incomplete", "failed")
-"""Statuses that stay if a later statement has none. Any other is a stage of the work, and over by then."""
+"""Statuses that stay if a later statement has none. Any other status is a stage of the work that has passed by then."""
 
 OnDifference: TypeAlias = "Callable[[Difference, str, Any, Any], None]"
-"""Called with what was found, the path (``.content[0].text``), and both values. ``kept`` is a repair, ``differs`` a contradiction,
-``moved`` a list whose parts were streamed at other indices."""
+"""Called with the kind of difference, the path (``.content[0].text``), and both values. ``kept`` is a repair, ``differs`` a
+contradiction, ``moved`` a list whose parts were streamed at other indices."""
 
 
 def merge(
     earlier: Any, later: Any, on_difference: OnDifference, *, parts: Mapping[str, Mapping[int, Any]] | None = None
 ) -> Any:
-    """Return what two statements say together. Neither is changed; the result may be ``later`` itself.
+    """Return the merge of two statements. Neither is changed; the result may be ``later`` itself.
 
-    ``parts`` has the elements of lists in :data:`BY_INDEX` that are not at the place that their list gives them: path of the list ->
-    index -> element.
+    ``parts``: the elements of lists in :data:`BY_INDEX` whose index is not their place in the list: path of the list -> index ->
+    element.
     """
     return _Merge(on_difference, parts or {}).values(earlier, later, "")
 
 
 def says_something(value: object) -> bool:
-    """Return whether a field with this value says something: it is neither absent, null nor empty."""
+    """Return whether a statement with this value states the field: the value is neither absent, null nor empty."""
     if value is UNSET or value is None:
         return False
     if isinstance(value, (str, list, dict)):
@@ -103,8 +103,8 @@ class _Merge:
     def lists(self, earlier: Mapping[int, Any], later: Sequence[Any], path: str) -> Sequence[Any]:
         """Merge two lists of parts by index. ``earlier`` maps indices to elements and may have gaps.
 
-        Some servers count the parts in their events from 1, or anyhow. If the later list repeats them all in order, the
-        indices of the events were wrong.
+        Some servers count the parts in their events from 1, or arbitrarily. If the later list repeats all parts in order, the indices
+        of the events were wrong.
         """
         if any(index >= len(later) for index in earlier) and len(earlier) <= len(later):
             in_order = [earlier[index] for index in sorted(earlier)]
@@ -134,7 +134,7 @@ class _Merge:
 
     def models(self, earlier: Model, later: Model, path: str) -> Model:
         changed: dict[str, Any] = {}
-        plain = earlier.extra is EMPTY and later.extra is EMPTY  # as nearly always: attributes say it all
+        plain = earlier.extra is EMPTY and later.extra is EMPTY  # the usual case: the attributes are complete
         for name in field_names(later.__class__):
             if plain:
                 ours, theirs = getattr(earlier, name), getattr(later, name)
@@ -161,7 +161,7 @@ class _Merge:
                 listed = _as_list(ours)
                 if not theirs and listed and _has_content(listed[-1]):
                     self.on_difference("kept", f"{path}[0]", listed[0], UNSET)
-                    return ours  # as it is: a tiny statement about a large item is cheap
+                    return ours  # unchanged, so that a tiny statement about a large item is cheap
                 known = dict(enumerate(listed))
             return self.lists(known, _as_list(theirs), path) or theirs
         if name == "status":
@@ -191,7 +191,7 @@ class _Merge:
                 items[name] = value
         absent = later.extra.absent if isinstance(later.extra, Extra) else frozenset[str]()
         still_absent = absent - repaired - items.keys()
-        # A constant, such as `type`, is no field: it is there if either statement has it.
+        # A constant, such as `type`, is not a field: it is present if either statement has it.
         before = earlier.extra.absent if isinstance(earlier.extra, Extra) else frozenset[str]()
         still_absent = frozenset(name for name in still_absent if name in fields or name in before)
         if items == later.extra and still_absent == absent:
@@ -199,7 +199,7 @@ class _Merge:
         return Extra(items, still_absent) if items or still_absent else EMPTY
 
     def _all_kept(self, earlier: Model, later: Model, path: str) -> bool:
-        """Return whether the unknown fields of the earlier statement stay as they are, because the later one has none."""
+        """Return whether the unknown fields of the earlier statement stay unchanged, because the later one has none."""
         extra = earlier.extra
         plain = not (isinstance(extra, Extra) and extra.absent) and all(extra.values())
         if later.extra is not EMPTY or not plain:
@@ -219,7 +219,7 @@ class _Merge:
         return cast("Unknown", merged)
 
     def objects(self, earlier: dict[str, Any], later: dict[str, Any], path: str) -> dict[str, Any]:
-        """Merge raw JSON objects, as unknown items have them, by the rules of models."""
+        """Merge raw JSON objects, such as those of unknown items, by the rules of models."""
         merged = {**later}
         for name, ours in earlier.items():
             value = self.field(name, ours, later.get(name, UNSET), f"{path}.{name}")
@@ -229,7 +229,7 @@ class _Merge:
 
 
 def _repeats(earlier: Any, later: Any) -> bool:
-    """Return whether a later part is an earlier one, said again or told further: no text of it is another one."""
+    """Return whether a later part repeats or continues an earlier one: each of its texts begins with the earlier text."""
     if earlier.__class__ is not later.__class__:
         return False
     if not isinstance(earlier, Model):
@@ -240,7 +240,7 @@ def _repeats(earlier: Any, later: Any) -> bool:
 
 
 def _has_content(part: Any) -> bool:
-    """Return whether a part says more than its type."""
+    """Return whether a part has any content besides its type."""
     if isinstance(part, Model) and not isinstance(part, Unknown):
         return bool(part.extra) or any(says_something(getattr(part, field.name)) for field in part.__attrs_attrs__)
     return says_something(part)
@@ -260,7 +260,7 @@ def _wire(name: str) -> str:
 
 
 def _value(model: Model, name: str) -> Any:
-    """Return what a statement says about a field; ``UNSET`` if the wire left it out or gave a value that does not fit."""
+    """Return the value of a field in a statement; ``UNSET`` if it was missing on the wire or its value did not fit."""
     value, extra = getattr(model, name), model.extra
     if extra is not EMPTY and not (value and _has_content(value)):  # the neutral value of its type
         wire = _wire(name)

@@ -1,7 +1,7 @@
 """Read and validate the requests of clients, for servers.
 
-This is the counterpart of :mod:`responses_proto.protocol.api_errors`. Every error is an ``APIError`` as the specification defines it: a
-status, a ``code``, and the ``param`` at fault, by its path in the body (``input[0].content[1].text``) or its name in the query.
+This is the counterpart of :mod:`responses_proto.protocol.api_errors`. Every error is an ``APIError`` as the specification defines it:
+with a status, a ``code``, and the ``param`` at fault, given as a path in the body (``input[0].content[1].text``) or a name in the query.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ INVALID: Final = "invalid_request_error"
 _M = TypeVar("_M", bound=Model)
 
 DEFAULT_LIMIT: Final = 20
-"""The number of items of a page, if the request does not say."""
+"""The number of items in a page if the request gives no limit."""
 MAX_LIMIT: Final = 100
-"""The greatest number of items of a page."""
+"""The maximum number of items in a page."""
 
 
 def invalid(message: str, param: str | None, code: str | None) -> APIError:
-    """Return the error of an invalid request: 400."""
+    """Return the error for an invalid request (400)."""
     return APIError.for_status(400)(message, status=400, type=INVALID, param=param, code=code)
 
 
 def not_found(what: str, id: str, param: str) -> APIError:  # noqa: A002 - the wire's own name for it
-    """Return the error of an unknown id: 404. ``what`` is the kind of object, such as ``response``."""
+    """Return the error for an unknown id (404). ``what``: the kind of object, such as ``response``."""
     message = f"There is no {what} with id {id!r} here."
     return APIError.for_status(404)(message, status=404, type=INVALID, param=param)
 
@@ -59,8 +59,8 @@ def not_found(what: str, id: str, param: str) -> APIError:  # noqa: A002 - the w
 
 
 UnknownParameters: TypeAlias = Literal["refuse", "pass"] | None
-"""What to do with parameters that are not known: refuse all of them, pass all of them on in ``extra``, or (``None``) refuse only
-those whose name is nearly that of a known parameter."""
+"""How to handle unknown parameters: refuse all of them, pass all of them on in ``extra``, or (``None``) refuse only those whose name
+resembles that of a known parameter."""
 
 
 def read_body(
@@ -68,16 +68,16 @@ def read_body(
 ) -> _M:
     """Return a body as a model; its ``extra`` has the unknown parameters.
 
-    ``required`` are fields that must not be missing, null or empty. Any other parameter that is null counts as absent. Raises
+    ``required``: fields that must not be missing, null or empty. Any other parameter that is null counts as absent. Raises
     ``APIError`` if the body is not JSON, does not fit the model, or has unknown parameters that ``unknown`` refuses.
     """
     return read_value(parse_json(body, converter), cls, converter, required=required, unknown=unknown)
 
 
 def parse_json(text: bytes | str, converter: Converter, what: str = "body") -> Any:
-    """Return the JSON value of a request. ``what`` it is, for errors.
+    """Return the JSON value of a request. ``what``: the name of the text in error messages.
 
-    Raises ``APIError`` if it is not JSON, or has more values than a request may have.
+    Raises ``APIError`` if the text is not JSON, or has more values than a request may have.
     """
     data = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
     if has_more_values(data, MAX_VALUES):
@@ -89,9 +89,9 @@ def parse_json(text: bytes | str, converter: Converter, what: str = "body") -> A
 
 
 MAX_VALUES: Final = 500_000
-"""The number of JSON values that a request may have. Each takes about a hundred bytes of memory, though it may be two on the wire."""
+"""The maximum number of JSON values in a request. Each takes about a hundred bytes of memory, but may take only two on the wire."""
 MAX_ITEMS: Final = 10_000
-"""The number of items that the input of a request may have, also when its compactions are unfolded."""
+"""The maximum number of items in the input of a request, also after its compactions are unfolded."""
 
 
 def read_value(
@@ -137,20 +137,20 @@ def _check_findings(findings: Sequence[DecodeFinding], value: dict[str, Any], re
 
 
 def _with_unknown(request: _M, value: dict[str, Any], unknown: UnknownParameters) -> _M:
-    """Return the request with nothing but unknown parameters in ``extra``, if ``unknown`` lets them pass."""
+    """Return the request with only unknown parameters in ``extra``. Raise ``APIError`` if ``unknown`` refuses them."""
     if not request.extra:
         return request
     known = model_spec(type(request)).by_wire
     extra = {name: given for name, given in request.extra.items() if name not in known}
     for name in extra:
-        # Beside the right one, a longer or shorter name is that of another parameter: `models` beside `model`.
+        # If a known parameter is given, a longer or shorter name is a different parameter: `models` next to `model`.
         meant = [wire for wire in known if wire not in value or not (name.startswith(wire) or wire.startswith(name))]
         _check_unknown(name, meant, unknown)
     return attrs.evolve(request, extra=Extra(extra) if extra else EMPTY)
 
 
 def _is_acceptable(finding: DecodeFinding, value: dict[str, Any]) -> bool:
-    """Return whether a deviation from the models is allowed in requests: a null, or what a server has or can do without."""
+    """Return whether a deviation from the models is allowed in requests: a null, or a missing field that the server does not need."""
     if finding.says_nothing:
         return True
     place = _ITEM_FIELD.fullmatch(finding.path)
@@ -177,11 +177,11 @@ _MADE_BY_SERVER: Final = frozenset(
         "x_search_call",
     }
 )
-"""Types of items that a client may name by their id alone, because the server made them."""
+"""Types of items that a client may refer to by their id alone, because the server created them."""
 
 
 def _check_unknown(name: str, known: Sequence[str], unknown: UnknownParameters) -> None:
-    """Raise ``APIError`` if an unknown parameter is to be refused. ``known`` are the parameters that it may be meant for."""
+    """Raise ``APIError`` if an unknown parameter must be refused. ``known``: the parameters of which it may be a misspelling."""
     if unknown == "pass":
         return
     meant = next((one for one in known if _is_misspelt(name, one)), None)
@@ -191,11 +191,11 @@ def _check_unknown(name: str, known: Sequence[str], unknown: UnknownParameters) 
         raise invalid(f"There is no parameter {name!r}.", name, "unknown_parameter")
 
 
-_SIMILAR: Final = 0.8  # of two words, by difflib: one wrong letter in five
+_SIMILAR: Final = 0.8  # the least similarity of two words, by difflib: one wrong letter in five
 
 
 def _is_misspelt(name: str, known: str) -> bool:
-    """Return whether a name is another spelling of a known one: other separators, or a wrong letter in some of its words.
+    """Return whether a name is a misspelling of a known name: other separators, or a wrong letter in some of its words.
 
     Names that differ by a whole word, such as ``top_k`` and ``top_p``, are different parameters.
     """
@@ -218,7 +218,7 @@ def _missing(param: str) -> APIError:
 
 
 def check_create(request: CreateResponse) -> None:
-    """Check a request for a response beyond its types. Raises ``APIError``."""
+    """Check the values of a request for a response, beyond their types. Raises ``APIError``."""
     if not request.model and not request.prompt:
         raise _missing("model")
     if request.previous_response_id and request.conversation:
@@ -250,7 +250,7 @@ _CHOICES: Final[Mapping[str, frozenset[object]]] = {
     "text.verbosity": _values_of(Verbosity),
     "tool_choice": frozenset({"none", "auto", "required"}),
 }
-"""Parameter -> its values if it is a string (Open Responses, Schema). Responses repeat it, so it must be one of them."""
+"""Parameter -> its valid strings (Open Responses, Schema). Responses repeat the parameter, so other strings are refused."""
 
 _RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "temperature": (0, 2),
@@ -261,7 +261,7 @@ _RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "max_output_tokens": (1, math.inf),
     "max_tool_calls": (1, math.inf),
 }
-"""Parameter -> its least and its greatest value (Responses, Create)."""
+"""Parameter -> its minimum and its maximum (Responses, Create)."""
 
 
 def _check_values(request: CreateResponse) -> None:
@@ -320,7 +320,7 @@ _PARAMS: Final[Mapping[str, Callable[[str, str], object]]] = {
     "starting_after": _int,
     "include_obfuscation": _bool,
 }
-"""Parameter of a query -> the function that reads its text. Other parameters are ignored, because proxies add some."""
+"""Query parameter -> the function that reads its text. Other parameters are ignored, because proxies add some."""
 
 
 def _read_params(query: Iterable[tuple[str, str]], cls: type[_M]) -> _M:
@@ -356,13 +356,13 @@ def read_retrieve_params(query: Iterable[tuple[str, str]]) -> RetrieveParams:
 
 # ---- sizes
 
-_OBJECT_BYTES: Final = 64  # that an object takes in memory besides its texts, at least
+_OBJECT_BYTES: Final = 64  # minimum memory of an object, without its texts
 
 
 def weight_of(value: object, *, at_most: float = math.inf) -> int:
-    """Return about how many bytes a model or other JSON value takes. Unlike encoding it, this copies nothing.
+    """Return the approximate size of a model or other JSON value, in bytes. Unlike encoding, this copies nothing.
 
-    Stops counting above ``at_most``.
+    Counting stops above ``at_most``.
     """
     weight = 0
     waiting = [value]
@@ -412,7 +412,7 @@ class PageQuery:
 
 
 def page_of(items: Sequence[Item], params: ListParams) -> PageQuery:
-    """Return the requested page of a list, whose items are in ascending order.
+    """Return the requested page of a list. ``items`` are in ascending order.
 
     Raises ``APIError`` if ``after`` is not the id of an item in the list.
     """
@@ -423,7 +423,7 @@ def page_of(items: Sequence[Item], params: ListParams) -> PageQuery:
             raise invalid(f"There is no item with id {params.after[:80]!r} in the list.", "after", "invalid_value")
         found = found[places[-1] + 1 :]
     end = params.limit or DEFAULT_LIMIT
-    # Some outputs have the id of their call. Both are on one page, because the next page begins after the last item with the id.
+    # Some outputs have the id of their call. Both must be on one page, because the next page begins after the last item with that id.
     while 0 < end < len(found) and id_of(found[end]) and id_of(found[end]) == id_of(found[end - 1]):
         end += 1
     return PageQuery(found[:end], has_more=len(found) > end)

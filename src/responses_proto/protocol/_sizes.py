@@ -1,4 +1,4 @@
-"""Check what a server states at once, an item or a whole answer, against the limits that also hold for what grows by events."""
+"""Check items and answers that a server sends as a whole against the limits that also apply to streamed items."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 UNBOUNDED: Final = Limits(**{field.name: sys.maxsize for field in attrs.fields(Limits)})
 """Limits that nothing exceeds."""
 _LISTS: Final = ("output", "data")
-"""The fields in which answers have items: responses and compactions, and lists."""
+"""The fields that hold items: ``output`` in responses and compactions, ``data`` in lists."""
 _SMALL: Final = frozenset({int, float, bool, type(UNSET), dict})
 _unbounded_fields_of: Final[dict[type[Model], tuple[str, ...]]] = {}  # a cache
 TEXT_NAMES: Final = frozenset(field.field.rpartition(".")[2] for field in DELTA_FIELDS if field.field) | {
@@ -30,7 +30,7 @@ TEXT_NAMES: Final = frozenset(field.field.rpartition(".")[2] for field in DELTA_
 
 
 def check_answer(answer: object, size: int, limits: Limits) -> None:
-    """Raise ``LimitExceeded`` for an answer of ``size`` bytes, if it or what is in it is larger than the limits."""
+    """Raise ``LimitExceeded`` if an answer of ``size`` bytes, or any part of it, exceeds the limits."""
     limits.check("max_response_bytes", size)
     for name in _LISTS:
         items: Any = getattr(answer, name, None)
@@ -39,16 +39,16 @@ def check_answer(answer: object, size: int, limits: Limits) -> None:
 
 
 def check_items(items: Sequence[Any], limits: Limits) -> None:
-    """Raise ``LimitExceeded`` for too many items, and for an item that is larger than the limits."""
+    """Raise ``LimitExceeded`` if there are too many items, or if an item exceeds the limits."""
     limits.check("max_output_items", len(items))
     for item in items:
         check_statement(item, limits)
 
 
 def check_statement(value: Any, limits: Limits, name: str = "text") -> None:
-    """Raise ``LimitExceeded`` for an item, or a part of one, whose lists or texts are larger than the limits.
+    """Raise ``LimitExceeded`` if a list or text in an item, or in a part of one, exceeds the limits.
 
-    Raw JSON in it is not looked at: it is bounded by the size of the event. ``name`` is that of the field.
+    Raw JSON is not checked, because it is bounded by the size of the event. ``name``: the name of the field that has ``value``.
     """
     if isinstance(value, str):
         if len(value) > limits.max_text_chars:
@@ -69,7 +69,7 @@ def check_statement(value: Any, limits: Limits, name: str = "text") -> None:
 
 
 def _unbounded_fields(cls: type[Model]) -> tuple[str, ...]:
-    """Return the names of the fields of a class that may be large: most are texts that do not grow, such as ids, or numbers."""
+    """Return the names of the fields of a class that may be large. Most fields may not: they are numbers, or short texts such as ids."""
     names = _unbounded_fields_of.get(cls)
     if names is None:
         names = _unbounded_fields_of[cls] = tuple(

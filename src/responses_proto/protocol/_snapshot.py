@@ -1,7 +1,7 @@
-"""Where the accumulator keeps what grows: texts in parts, parts in items, each built into a model only when somebody asks.
+"""The mutable state of the accumulator: texts in parts, and parts in items. Models are built from them only on demand.
 
-Nothing here decides where an event belongs, and nothing here decides which of two statements counts: the first is the
-accumulator's business, the second that of :mod:`._merge`.
+This module decides neither where an event belongs, which is the task of the accumulator, nor which of two statements is used, which is
+the task of :mod:`._merge`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from ._merge import OnDifference
     from .state import PartStep
 
-_MAX_NAMES: Final = 16  # of one item: some servers give it another id with every event
+_MAX_NAMES: Final = 16  # of one item: some servers give it a new id with every event
 
 
 class TextBuffer:
     """A text that grows.
 
-    :meth:`write` appends a piece, :meth:`set` replaces the whole, :meth:`value` returns the text so far. A buffer and
-    not a list of pieces: a million small strings take ten times the memory of their text.
+    :meth:`write` appends a piece, :meth:`set` replaces the whole, :meth:`value` returns the text so far. It is a buffer instead of a
+    list of pieces, because a million small strings take ten times the memory of their text.
     """
 
     __slots__ = ("_buffer", "_text", "complete", "size")
@@ -55,13 +55,13 @@ class TextBuffer:
         self._text = None
 
     def set(self, text: str) -> None:
-        """Replace the text by the whole of it."""
+        """Replace the text with the complete text."""
         self._buffer, self._text = None, text
         self.size = len(text)
         self.complete = True
 
     def value(self) -> str:
-        """Return the text so far. Asking again costs nothing."""
+        """Return the text so far. Repeated calls cost nothing."""
         if self._text is None:
             text = self._buffer.getvalue() if self._buffer is not None else ""
             self._text = _joined_surrogates(text)
@@ -71,7 +71,7 @@ class TextBuffer:
 
 
 def _joined_surrogates(text: str) -> str:
-    """Join characters that a server cut into two UTF-16 halves, each in a delta of its own."""
+    """Join characters that a server split into two surrogates, in two deltas."""
     if text.isascii():
         return text
     try:
@@ -92,18 +92,18 @@ class SnapshotPart:
         """The wire type; empty for a plain string."""
         self.model = model
         self.field = field
-        """The model's field that holds the text."""
+        """The field of the model that holds the text."""
         self.text = TextBuffer(text)
         self.annotations: list[Any] = [*(getattr(model, "annotations", None) or ())]
         self.logprobs: list[Any] = [*(getattr(model, "logprobs", None) or ())]
         self.closed = False
         self.said = index
-        """The index that the last event of it gave."""
+        """The index in the last event of the part."""
         self.partial = False
         """Whether its beginning was not seen, because the stream was resumed in the middle of it."""
 
     def close(self, statement: Any, on_difference: OnDifference) -> None:
-        """Merge the part's ``done`` statement."""
+        """Merge the complete part from its ``done`` event."""
         merged: Any = merge(self.build(), statement, on_difference) if self.model is not None else statement
         whole, complete = text_of(merged, self.field), self.text.complete
         if self.field:
@@ -114,7 +114,7 @@ class SnapshotPart:
         self.logprobs = [*(getattr(merged, "logprobs", None) or ())]
 
     def build(self) -> Any:
-        """Return the part as of now."""
+        """Return the current state of the part."""
         if self.model is None:
             return self.text.value()
         part: Any = copy.copy(self.model)
@@ -137,7 +137,7 @@ class PartList:
         self.by_index: dict[int, SnapshotPart] = {}
         self._open: dict[str, dict[int, SnapshotPart]] = {}
         self.next_index = 0
-        """The first index behind all parts."""
+        """The first index after all parts."""
         for index, part in enumerate(given):
             self.add(part_of(index, part))
 
@@ -149,7 +149,7 @@ class PartList:
         return part
 
     def close(self, part: SnapshotPart) -> None:
-        """Take a part from the open ones."""
+        """Remove a part from the open parts."""
         part.closed = True
         self._open.get(part.kind, {}).pop(part.index, None)
 
@@ -159,10 +159,10 @@ class PartList:
         return ones[next(reversed(ones))] if ones else None
 
     def newest_for(self, kind: str, index: int, step: PartStep | None, whole: str) -> SnapshotPart | None:
-        """Return the part of an event whose index (negative: none) is not that of a part; ``None`` for a new part.
+        """Return the part for an event whose index does not match a part; ``None`` if the event begins a new part.
 
-        It is the newest open part of the kind, unless its text is complete and the event is about another text. ``step`` is the
-        event's step in ``PART_STEPS``, ``whole`` the text that it states.
+        This is the newest open part of the kind, unless its text is complete and the event is about another text. ``index`` is negative
+        if the event has none. ``step``: the step of the event in ``PART_STEPS``. ``whole``: the complete text in the event, if any.
         """
         last = self.by_index.get(self.next_index - 1)
         if last is not None and index < 0 and whole and last.kind == kind and last.text.value() == whole:
@@ -175,7 +175,7 @@ class PartList:
         return None if (step == "delta" and elsewhere) or (step == "text_done" and states_another) else part
 
     def build(self) -> dict[int, Any]:
-        """Return the parts as of now, in the order of their indices."""
+        """Return the current parts, in the order of their indices."""
         by_index = self.by_index
         return {index: by_index[index].build() for index in sorted(by_index)}
 
@@ -194,7 +194,7 @@ class CommandOutput:
         self.stderr = TextBuffer(given.stderr if given is not None else "")
 
     def build(self) -> ShellOutput:
-        """Return the output as of now."""
+        """Return the current output."""
         if self.built is None:
             given = self.given if self.given is not None else load({"stdout": "", "stderr": ""}, ShellOutput)
             self.built = attrs.evolve(given, stdout=self.stdout.value(), stderr=self.stderr.value())
@@ -202,7 +202,7 @@ class CommandOutput:
 
 
 class Names:
-    """The ids of one item: the first one, and the newest ones up to a bound."""
+    """The ids of one item: the first one, and a bounded number of the newest ones."""
 
     __slots__ = ("_known", "first")
 
@@ -217,7 +217,7 @@ class Names:
         return len(self._known)
 
     def add(self, name: str) -> str:
-        """Remember another id. Return the one that is forgotten for it, or an empty string."""
+        """Remember an id. Return the id that is dropped in exchange, or an empty string."""
         self.first = self.first or name
         self._known[name] = None
         if len(self._known) <= _MAX_NAMES:
@@ -228,7 +228,7 @@ class Names:
 
 
 class SnapshotItem:
-    """An output item and what has grown in it."""
+    """An output item, with the texts and parts that have grown in it."""
 
     __slots__ = (
         "built", "call_id", "call_ids", "closed", "containers", "fields", "ids", "implied", "index", "indexed", "item", "kind", "outputs",
@@ -237,23 +237,23 @@ class SnapshotItem:
 
     def __init__(self, index: int, item: Any, *, implied: bool) -> None:
         self.index = index
-        """Its output index, as events that belong to it are told."""
+        """The output index, as written into the events of the item."""
         self.kind: str = item.type
         self.ids = Names()
         self.call_ids = Names()
         self.call_id = ""
         self.closed = False
-        """Whether ``output_item.done`` came."""
+        """Whether ``output_item.done`` was received."""
         self.implied = implied
-        """Whether it was opened without ``output_item.added``."""
+        """Whether the item was opened without ``output_item.added``."""
         self.indexed = False
-        """Whether the server gave the index, and not this library."""
+        """Whether the index comes from the server, not from this library."""
         self.partial = False
         """Whether its beginning was not seen, because the stream was resumed in the middle of it."""
         self.restart(item)
 
     def restart(self, item: Any) -> None:
-        """Begin (again) from an item as a statement gave it."""
+        """Begin (again) from the item in a statement."""
         self.item = item
         self.containers: dict[str, PartList] = {}
         self.fields: dict[str, TextBuffer] = {}
@@ -264,15 +264,15 @@ class SnapshotItem:
 
     @property
     def id(self) -> str:
-        """The id that events of the item are told: the first one that the server gave; empty before that."""
+        """The id that is written into the events of the item: the first one from the server; empty before that."""
         return self.ids.first
 
     def parts(self, container: str) -> PartList:
-        """Return the parts of a container, begun with those that the item came with."""
+        """Return the parts of a container, initially those in the item."""
         parts = self.containers.get(container)
         if parts is None:
             text = get_path(self.item, container)
-            if isinstance(text, str) and text:  # short for one part
+            if isinstance(text, str) and text:  # a string is short for one part
                 given: Sequence[Any] = [load({"type": OutputText.type, "text": text, "annotations": []}, Content)]
             else:
                 given = list_at(self.item, container)
@@ -280,37 +280,37 @@ class SnapshotItem:
         return parts
 
     def command_outputs(self) -> dict[int, CommandOutput]:
-        """Return the outputs of the commands by index, begun with those that the item came with."""
+        """Return the outputs of the commands by index, initially those in the item."""
         if not self.outputs:
             given = list_at(self.item, "output")
             self.outputs = {i: CommandOutput(one) for i, one in enumerate(given) if isinstance(one, ShellOutput)}
         return self.outputs
 
     def field(self, path: str) -> TextBuffer:
-        """Return the text of a field, begun with what the item came with."""
+        """Return the text of a field, initially the text in the item."""
         text = self.fields.get(path)
         if text is None:
             item = self.item
-            # An item without a class is grown by a vendor's event, see `Converter.register`.
+            # Events of a vendor may extend an item without a class, see `Converter.register`.
             raw = item.raw if isinstance(item, Unknown) else None
             given = raw.get(path) if isinstance(raw, dict) else get_path(item, path)
             text = self.fields[path] = TextBuffer(given if isinstance(given, str) else "")
         return text
 
     def merged_with(self, statement: Any, on_difference: OnDifference) -> Any:
-        """Return the item that what is known and a stronger statement make together."""
+        """Return the current item merged with a stronger statement."""
         parts: dict[str, dict[int, Any]] = {f".{name}": parts.build() for name, parts in self.containers.items()}
         if self.outputs:
             parts[".output"] = {index: output.build() for index, output in self.outputs.items()}
         known = self.build()
         if (self.implied or self.status) and hasattr(known, "status"):
-            # The progress is over by now, and the status of an item that was never added is this library's own.
+            # The progress has passed by now, and this library made up the status of an item that was never added.
             known = copy.copy(known)
             set_path(known, "status", UNSET if self.implied else self.item.status)
         return merge(known, statement, on_difference, parts=parts)
 
     def build(self) -> Any:
-        """Return the item as of now. Items that were handed out are not changed afterwards."""
+        """Return the current item. Returned items are not changed afterwards."""
         if self.built is None:
             item = self.item
             if self.containers or self.fields or self.status or self.outputs:
@@ -338,7 +338,7 @@ def text_of(model: Any, name: str) -> str:
 
 
 def list_at(item: Any, path: str) -> list[Any]:
-    """Return the list at a dotted path of fields; an empty one if there is none."""
+    """Return the list at a dotted path of fields; an empty list if there is none."""
     value = get_path(item, path)
     return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType] # a list of Any is meant
 
@@ -349,7 +349,7 @@ def field_of(part: Any) -> str:
 
 
 def part_of(index: int, given: Any) -> SnapshotPart:
-    """Return the snapshot part of a part as the wire gave it."""
+    """Return a snapshot part for a part from the wire."""
     if isinstance(given, str):
         return SnapshotPart(index, "", None, "", given)
     field = field_of(given)

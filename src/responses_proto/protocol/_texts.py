@@ -1,10 +1,10 @@
 """Follow the text of messages through the events of a response: each character once, whichever event states it.
 
-Servers stream the text of a message in deltas, or state it at once in a ``done`` event of the text, the part or the item, or only
-in the terminal response; some do a bit of each. :class:`MessageTexts` takes the events as the accumulator has resolved them, and
-returns the text that each adds to what was known. Joined, that is the text of the messages in the final response.
+Servers stream the text of a message in deltas, or send it as a whole in a ``done`` event of the text, the part or the item, or only
+in the terminal response; some combine these. :class:`MessageTexts` takes the events as resolved by the accumulator, and returns the
+new text that each event adds. Joined, these are the text of the messages in the final response.
 
-Text that was returned cannot be taken back: if a later statement contradicts the deltas, nothing of it is returned.
+Returned text cannot be taken back: if a later statement contradicts the deltas, its text is not returned.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class FollowedPart:
 
     def __init__(self, text: str = "") -> None:
         self.text = TextBuffer(text)
-        """What is known of it."""
+        """The text so far."""
         self.told = self.text.size
-        """How much of that was returned, in characters."""
+        """The number of characters of it that were returned."""
         self.closed = False
-        """Whether it does not grow any more."""
+        """Whether the text no longer grows."""
 
 
 class FollowedMessage:
@@ -62,15 +62,15 @@ class FollowedMessage:
         self.id = ""
         self.phase: object = None
         self.agent = ""
-        """The name of the agent that wrote it; empty if the server names none."""
+        """The name of the agent that wrote the message; empty if the server names none."""
         self.parts: dict[int, FollowedPart] = {}
         self.closed = False
         self.whole = whole
-        """Whether its beginning is part of what is followed."""
+        """Whether the message is followed from its beginning."""
 
 
 class NewText(NamedTuple):
-    """Text that an event adds."""
+    """The text that an event adds."""
 
     message: FollowedMessage
     part: FollowedPart
@@ -80,8 +80,8 @@ class NewText(NamedTuple):
 class MessageTexts:
     """Returns the new text of each event. Call :meth:`push` with every event, in order.
 
-    ``phase`` and ``agent`` choose the messages. ``"final_answer"`` chooses those that are not marked as ``"commentary"``; most servers
-    mark none. ``midway`` is for a response whose beginning is not followed: what may have been stated there is then left out.
+    ``phase`` and ``agent`` select the messages. ``"final_answer"`` selects those that are not marked as ``"commentary"``; most servers
+    mark none. ``midway``: whether the response is not followed from its beginning. Text that may have been sent there is then left out.
     """
 
     def __init__(self, *, phase: MessagePhase | None = None, agent: str | None = None, midway: bool = False) -> None:
@@ -93,7 +93,7 @@ class MessageTexts:
         self._growing: tuple[FollowedMessage, int, FollowedPart] | None = None
 
     def begin_with(self, response: Response, waiting: Iterable[Event]) -> None:
-        """Take the text of a snapshot as returned already, except for what the events ``waiting`` will add to it."""
+        """Treat the text of a snapshot as returned already, except for the text of the events in ``waiting``, which follow."""
         for position, item in enumerate(response.output):
             if isinstance(item, Message):
                 message = self._message(position, item.id or "")
@@ -115,7 +115,7 @@ class MessageTexts:
             part.told = len(text)
 
     def push(self, event: Event) -> Sequence[NewText]:
-        """Process an event, and return the text that it adds to the chosen messages."""
+        """Process an event, and return the text that it adds to the selected messages."""
         if isinstance(event, OutputTextDelta):
             return self._delta(event)
         fold = self._FOLDS.get(event.type)
@@ -206,7 +206,7 @@ class MessageTexts:
     # Messages
 
     def _message(self, index: int, item_id: str, *, new: bool = False) -> FollowedMessage:
-        """Return the message at an index, or the one with an id if the accumulator has moved it to that index."""
+        """Return the message at an index, or the message with this id if the accumulator has moved it to the index."""
         message = self._by_index.get(index)
         if message is not None and new and message.closed:
             message = None
@@ -219,7 +219,7 @@ class MessageTexts:
             del self._by_index[message.index]
             message.index = index
             self._by_index[index] = message
-        if item_id and item_id != message.id:  # only the newest id is kept: some servers change it with every event
+        if item_id and item_id != message.id:  # keep only the newest id: some servers change it with every event
             if self._by_id.get(message.id) is message:
                 del self._by_id[message.id]
             message.id = item_id
@@ -259,7 +259,7 @@ class MessageTexts:
     # Texts
 
     def _take_item(self, message: FollowedMessage, item: Message) -> list[NewText]:
-        """Take a statement of a whole message, whose parts are matched by index, or in order if the indices do not fit."""
+        """Process a complete message. Its parts are matched by index, or in order if the indices do not fit."""
         stated = _texts_of(item)
         untouched = not message.parts
         if not message.parts.keys() <= {index for index, _ in stated}:
@@ -275,7 +275,7 @@ class MessageTexts:
         return news
 
     def _take(self, message: FollowedMessage, part: FollowedPart, stated: str) -> Sequence[NewText]:
-        """Take a statement of a whole text. An empty one says nothing."""
+        """Process a complete text. An empty text is ignored."""
         known = part.text.value()
         if stated and stated != known:
             all_told = part.told == part.text.size
@@ -287,13 +287,13 @@ class MessageTexts:
         return self._news(message, part)
 
     def _news(self, message: FollowedMessage, part: FollowedPart, delta: str = "") -> Sequence[NewText]:
-        """Return what is known of a text and was not returned yet, if the message is chosen. ``delta`` is the end of it."""
+        """Return the part of a text that was not returned yet, if its message is selected. ``delta``: the end of the text."""
         if part.told == part.text.size or not self._is_chosen(message):
             return ()
         is_delta = part.told + len(delta) == part.text.size
         text = delta if is_delta else part.text.value()[part.told :]
         part.told = part.text.size
-        if _HIGH_SURROGATES[0] <= text[-1] <= _HIGH_SURROGATES[1]:  # half of a character, whose other half follows
+        if _HIGH_SURROGATES[0] <= text[-1] <= _HIGH_SURROGATES[1]:  # half of a character; the other half follows
             text = text[:-1]
             part.told -= 1
         return (NewText(message, part, text),) if text else ()
@@ -307,7 +307,7 @@ class MessageTexts:
 
 
 def _skip(part: FollowedPart, text: str) -> None:
-    """Take a text as returned: it may have been, before what is followed."""
+    """Treat a text as returned, because it may have been sent before the followed events."""
     part.text.set(text)
     part.told = part.text.size
 
@@ -324,7 +324,7 @@ def _known_text(message: FollowedMessage) -> str:
 
 
 def _agent_of(said: Any) -> str:
-    """Return the name of the agent that an item or event is of; empty if it names none (Multi-agent, beta)."""
+    """Return the name of the agent of an item or event; empty if there is none (Multi-agent, beta)."""
     agent: Any = getattr(said, "agent", None) or said.extra.get("agent")
     if isinstance(agent, Mapping):
         agent = cast("Mapping[str, object]", agent).get("agent_name")

@@ -1,4 +1,4 @@
-"""The accumulator: folds the events of one response into one snapshot, whatever server they come from.
+"""The accumulator: folds the events of one response into one snapshot, regardless of the server.
 
 :class:`Accumulator` takes events in the order of their arrival. It is pure (no clock, no I/O) and total: in lenient mode no
 sequence of events makes it raise anything but ``LimitExceeded``. An event that does not fit is reported as an anomaly and
@@ -6,28 +6,29 @@ folded in as well as possible; strict mode raises ``RemoteProtocolError`` instea
 
 How it works
 ------------
-Two questions have to be answered for each event: *where* it belongs, and *what counts* where statements differ.
+Two questions must be answered for each event: *where* it belongs, and *which value is used* where statements differ.
 
-**Where.** Servers disagree most about this. The item of an event is, in this order (PROTOCOL: Which item an event belongs to):
+**Where.** Servers differ most in this. The item of an event is the first of these (PROTOCOL: Which item an event belongs to):
 
 1. the item at the event's ``output_index``, if it can take this kind of event;
 2. the item that has, or recently had, the event's ``item_id``;
 3. the item whose ``call_id`` is the event's ``call_id``, or its ``item_id`` (llama.cpp sends the call id there);
-4. the only open item of a kind that can take it; where several are open and the event names none, the newest one spoken of;
-5. a new item, opened on the spot. Of those that nothing names, there is never more than one of a kind.
+4. the only open item of a kind that can take the event; if several are open and the event names none, the last one mentioned;
+5. a new item. Of the items that no event names, there is at most one of each kind.
 
-An index that the server gives stays, gaps included, unless something contradicts it; the output is in the order of the
-indices. A missing or contradicted index is worked out: it is the next one. The part of an item is found the same
-way; a part whose text is complete takes no other text. Afterwards the event carries the position that was found: its ``output_index``, ``item_id``, part index and
-``sequence_number`` are the resolved ones. Every step after the first is an anomaly.
+An index from the server is kept, gaps included, unless something contradicts it; the output is in the order of the indices. A missing
+or contradicted index becomes the next free one. The part of an item is found in the same way; a part whose text is complete takes no
+other text. Afterwards the event has the resolved position: ``output_index``, ``item_id``, part index and ``sequence_number``. Every
+rule after the first is an anomaly.
 
-**What counts.** An item is described by ``added``, by the events that grow it, by the ``done`` events of its parts, by
-``output_item.done``, and by the terminal response. Each is merged into what is known (:mod:`._merge`): the stronger statement
-counts where it says something, and what it leaves out stays. The terminal output is merged item by item, see :meth:`Accumulator._end`.
+**Which value.** An item is described by ``added``, by the events that extend it, by the ``done`` events of its parts, by
+``output_item.done``, and by the terminal response. Each of these is merged into the snapshot (:mod:`._merge`): the fields that a
+stronger statement has replace earlier values, and the other fields stay. The terminal output is merged item by item, see
+:meth:`Accumulator._end`.
 
-The cost of an event does not depend on how many came before: text grows in buffers, models are built when somebody asks, and what
-is remembered of ids is bounded. Nineteen events of twenty are another delta of the text that the last one grew; ``push``
-recognises these by :class:`_Growing` and spends nothing on finding their place again.
+The cost of an event does not depend on the number of events before it: text grows in buffers, models are built on demand, and the number
+of remembered ids is bounded. Nineteen of twenty events are deltas of the same text as the event before; ``push`` recognizes these with
+:class:`_Growing` and need not find their place again.
 """
 
 from __future__ import annotations
@@ -107,8 +108,8 @@ if TYPE_CHECKING:
 __all__ = ["Accumulator", "growth_of"]
 
 _NODE: Final = 512
-"""Bytes that an item or a part takes in memory before there is anything in it, about."""
-_MAX_FINDING: Final = 512  # characters that are kept of a finding, about
+"""Approximate memory of an empty item or part, in bytes."""
+_MAX_FINDING: Final = 512  # approximate characters that are kept of a finding
 _BESIDE_THE_NUMBERING: Final = (Keepalive, RateLimitsUpdated)
 _CONTAINERS: Final = tuple(dict.fromkeys(field.container for field in DELTA_FIELDS if field.container))
 _RESPONSE_FIELDS: Final = tuple(
@@ -116,7 +117,7 @@ _RESPONSE_FIELDS: Final = tuple(
     for field in Response.__attrs_attrs__
     if field.name not in ("output", "status", "error", "incomplete_details", "extra")
 )
-"""The fields that a later response takes over from an earlier one if it lacks them; its output and its end are not among them."""
+"""The fields that a later response takes over from an earlier one if it lacks them. Output and outcome are not among them."""
 _KEPT: Final = frozenset(
     {
         *LIFECYCLE_TYPES,
@@ -128,12 +129,12 @@ _KEPT: Final = frozenset(
     }
     | {ShellCallOutputContentDone.type, ErrorEvent.type}
 )
-"""The events of which all is kept, or nearly: statements. Of deltas the text is kept, and of others the fact."""
+"""The events that are kept almost completely: statements. Of deltas only the text is kept, and of others only their effect."""
 
 
 @attrs.define
 class _Growing:
-    """The text that the last delta grew, and what another delta of it looks like."""
+    """The text that the last delta extended, and the position fields by which the next delta of it is recognized."""
 
     event_class: type[Any]
     item_id: str
@@ -144,19 +145,20 @@ class _Growing:
     text: TextBuffer
     logprobs: list[Any] | None
     size: int
-    """Characters of the text that the response's size includes already."""
+    """The number of characters of the text that are counted in the size of the response already."""
     maximum: int
-    """Characters that the text may have."""
+    """The maximum number of characters of the text."""
 
 
 class Accumulator:
     """The snapshot of one response, built from its events.
 
-    Call :meth:`push` with each event; :attr:`response` is the snapshot, at any time.
+    Call :meth:`push` with each event; :attr:`response` is the current snapshot.
 
-    ``strict`` raises ``RemoteProtocolError`` where lenient mode reports an anomaly. ``limits`` bound the size of the response:
-    without them it may grow without end. ``growth`` adds texts that grow by deltas of a vendor's: type of the event -> where its
-    ``delta`` goes (see ``Converter.register``).
+    ``strict``: raise ``RemoteProtocolError`` where lenient mode reports an anomaly.
+    ``limits``: bound the size of the response; without them it may grow indefinitely.
+    ``growth``: additional texts that grow by deltas of a vendor: type of the event -> the field that its ``delta`` extends (see
+    ``Converter.register``).
     """
 
     def __init__(
@@ -170,17 +172,17 @@ class Accumulator:
         self._growth: Mapping[str, DeltaField] = {**DELTA_EVENTS, **growth} if growth else DELTA_EVENTS
         self._limits = limits or UNBOUNDED
         self._max_anomalies = self._limits.max_anomalies
-        self._size = 0  # bytes of all that is kept, without the text that is growing
+        self._size = 0  # bytes of all kept data, without the text that is growing
         self._anomalies: dict[tuple[str, str], Anomaly] = {}
-        self._dropped: dict[tuple[str, str], int] = {}  # of these anomalies: characters of late deltas
+        self._dropped: dict[tuple[str, str], int] = {}  # key of an anomaly -> characters in late deltas
         self._state: ResponseState = "awaited"
         self._base: Response | None = None  # the newest lifecycle event's response, merged with the older ones
-        self._snapshot: Response | None = None  # what `response` returned last, as long as it is up to date
+        self._snapshot: Response | None = None  # the last result of `response`, while it is up to date
         self._items = OutputItems(self._report, self._keep, self._limits.max_output_items)
         self._growing: _Growing | None = None
         self._audio = TextBuffer()
         self._transcript = TextBuffer()
-        self._beside = 0  # numbers after the last one that events beside the numbering have used
+        self._beside = 0  # numbers after the last one that were used by events outside the numbering
         self.next_sequence_number: int | None = None
         """The number that the next event should have; ``None`` before the first event."""
         self.status: Literal["completed", "incomplete", "failed", "cancelled"] | None = None
@@ -188,17 +190,17 @@ class Accumulator:
         self.error: ErrorEvent | None = None
         """The last ``error`` event."""
         self.delivered_output: bool = False
-        """Whether an event of an output item came."""
+        """Whether an event of an output item was received."""
         self.findings: int = 0
-        """How many anomalies were found, repeated ones and those over ``max_anomalies`` included."""
+        """The number of anomalies, including repeated ones and those beyond ``max_anomalies``."""
 
-    # What there is
+    # State
 
     @property
     def response(self) -> Response:
-        """The snapshot as of the last event. Built when asked for, and not changed afterwards.
+        """The snapshot as of the last event. It is built on access, and not changed afterwards.
 
-        Before the first event it is a response without content.
+        Before the first event it is an empty response.
         """
         if self._snapshot is None:
             base: Response = self._base if self._base is not None else load({}, Response)
@@ -212,7 +214,7 @@ class Accumulator:
 
     @property
     def streamed_output(self) -> list[Item]:
-        """The output as the items' own events describe it, without what the terminal event says."""
+        """The output according to the events of the items, without the terminal event."""
         return [item.build() for item in self._items]
 
     @property
@@ -232,7 +234,7 @@ class Accumulator:
 
     @property
     def anomalies(self) -> list[Anomaly]:
-        """What did not fit the protocol: each finding once."""
+        """The deviations from the protocol, each of them once."""
         for key, characters in self._dropped.items():
             known = self._anomalies[key]
             self._anomalies[key] = Anomaly(known.code, known.path, f"{characters} characters came too late")
@@ -250,15 +252,15 @@ class Accumulator:
 
     @property
     def reason_missing(self) -> bool:
-        """Whether the response has failed and no event has said why. An ``error`` event with the reason may follow (Azure)."""
+        """Whether the response has failed without a reason so far. An ``error`` event with the reason may follow (Azure)."""
         return self.status == "failed" and self.error is None and not (self._base is not None and self._base.error)
 
     # Verbs
 
     def skip_start(self) -> None:
-        """Expect the rest of a response whose start was read elsewhere: items may appear without ``added``.
+        """Expect the rest of a response whose beginning was read elsewhere: items may appear without ``added``.
 
-        Call it before the first event. Raises ``LocalProtocolError`` afterwards.
+        Call this before the first event. Raises ``LocalProtocolError`` afterwards.
         """
         if self._state != "awaited":
             raise LocalProtocolError("skip_start() must be called before the first event")
@@ -266,7 +268,7 @@ class Accumulator:
         self._items.from_the_start = False
 
     def push(self, event: Event) -> None:
-        """Fold one event into the snapshot, and write the position that was found for it into the event.
+        """Fold one event into the snapshot, and write its resolved position into the event.
 
         Raises ``RemoteProtocolError`` in strict mode, and ``LimitExceeded`` if the response outgrows the limits.
         """
@@ -281,7 +283,7 @@ class Accumulator:
                 and (not growing.part_index_name or getattr(delta, growing.part_index_name) == growing.part_index)
             ):
                 self.next_sequence_number = delta.sequence_number + 1
-                delta.item_id = growing.item_id  # one string for all of them, so that kept events stay small
+                delta.item_id = growing.item_id  # share one string, so that kept events stay small
                 if growing.logprobs is not None and delta.logprobs:
                     growing.logprobs.extend(delta.logprobs)
                     self._limits.check("max_text_chars", len(growing.logprobs))
@@ -294,7 +296,7 @@ class Accumulator:
                 return
         self._number(event)
         kind = event.type
-        # An unknown event may have a known type: a frame with that `event:` line whose data is not an object.
+        # An unknown event may have a known type, if the data of a frame with that `event:` line is not an object.
         fold = None if isinstance(event, UnknownEvent) else self._FOLDS.get(kind)
         if fold is None and kind in self._growth and not isinstance(event, UnknownEvent):
             fold = Accumulator._delta
@@ -321,7 +323,7 @@ class Accumulator:
     def _number(self, event: Event) -> None:
         expected = self.next_sequence_number
         if isinstance(event, _BESIDE_THE_NUMBERING) or event.type not in EVENT_TYPES or isinstance(event, UnknownEvent):
-            # They neither begin the numbering nor move it. But where a server counts them, too, they leave no gap.
+            # These events neither begin nor advance the numbering. But if a server counts them too, they leave no gap.
             if _wire_number(event) == (expected or 0) + self._beside:
                 self._beside += 1
             return
@@ -350,7 +352,7 @@ class Accumulator:
         if following is None:
             rule = RESPONSE_RULES[self._state]["lifecycle"]
             self._report(rule, event, "", f"{kind} while {self._state.replace('_', ' ')}")
-            # Without a beginning it goes on as if it had one; but there is no step back.
+            # A response without a beginning continues as if it had one, but never goes back to an earlier state.
             skips = self._state == "awaited" or kind in TERMINAL_TYPES
             following = RESPONSE_LIFE["created"][kind] if skips else self._state
         self._state = following
@@ -367,11 +369,11 @@ class Accumulator:
             self._end(event, response)
 
     def _merged_response(self, event: Any, known: Response, response: Any, *, report: bool) -> Any:
-        """Return a later response with the fields that only the earlier ones state. The output is not merged here."""
+        """Return a later response, with the fields that only earlier responses have added. The output is not merged here."""
         kept: dict[str, Any] = {}
         for name in _RESPONSE_FIELDS:
             theirs = getattr(response, name)
-            # Zero and false are statements; absent, null and empty values are not.
+            # Zero and false count as values; absent, null and empty values do not.
             if not theirs and theirs is not False and theirs != 0 and says_something(ours := getattr(known, name)):
                 kept[name] = ours
                 if report:
@@ -381,7 +383,7 @@ class Accumulator:
         return attrs.evolve(response, **kept) if kept else response
 
     def _end(self, event: Any, response: Any) -> None:
-        """Merge the terminal output with what was streamed, and end the response."""
+        """Merge the terminal output with the streamed output, and end the response."""
         self._stop_growing()
         status = TERMINAL[event.type]
         if status == "completed":
@@ -395,7 +397,7 @@ class Accumulator:
             response.output = final
             self._base = response
         if response.status in STATUS_PRECEDENCE[status]:
-            if response.status != "cancelled":  # which has no event of its own
+            if response.status != "cancelled":  # a cancelled response has no terminal event type
                 detail = f"{event.type} of a response that is {response.status}"
                 self._report("status-contradicted", event, ".response.status", detail)
             status = response.status
@@ -433,14 +435,14 @@ class Accumulator:
             self._stop_growing()
 
     def _item_of_growth(self, event: Any) -> SnapshotItem:
-        """Find or open the item of an event that only one kind of item has."""
+        """Find or open the item of an event that belongs to only one kind of item."""
         kind = OTHER_GROWTH_EVENTS[event.type]
         return self._items.find_or_imply(event, ALSO_IN.get(kind, (kind,)), kind)
 
     # Parts and texts
 
     def _place_in(self, event: Any, at: SnapshotItem, container: str, index_name: str) -> None:
-        """Give an event that comes too late to be folded in a part index, if it has none."""
+        """Set the part index of an event without one that comes too late to be folded in."""
         if index_name and (is_missing(event, index_name) or getattr(event, index_name) < 0):
             place = max(len(list_at(at.item, container)) - 1, 0)
             self._report("part-index", event, f".{index_name}", f"taken as {place}")
@@ -449,7 +451,7 @@ class Accumulator:
     def _part(
         self, event: Any, at: SnapshotItem, container: str, index_name: str, kind: str, whole: str = ""
     ) -> SnapshotPart:
-        """Find or open the part that an event belongs to. ``whole`` is the part's text, if the event states it."""
+        """Find or open the part that an event belongs to. ``whole``: the complete text of the part, if the event has it."""
         parts = at.parts(container)
         index: int = -1 if is_missing(event, index_name) else getattr(event, index_name)
         part = parts.by_index.get(index)
@@ -526,7 +528,7 @@ class Accumulator:
             )
 
     def _drop(self, event: Any, where: str, piece: str) -> None:
-        """Report a delta that came after the end of its text, and count what is lost by it."""
+        """Report a delta that came after the end of its text, and count its lost characters."""
         path = f"{event.type} ${where}"
         self.report(Anomaly("delta-after-done", path, f"{len(piece)} characters came too late"), event)
         key = ("delta-after-done", path)
@@ -561,7 +563,7 @@ class Accumulator:
         elif streamed and streamed != whole and not (partial and whole.endswith(streamed)):
             detail = f"{len(streamed)} characters streamed, {len(whole)} stated"
             self._report("delta-mismatch", event, f".{field.value}", detail)
-        # An empty statement says nothing against what was streamed.
+        # An empty text does not override the streamed text.
         text.set(whole or streamed)
 
     def _part_event(self, event: Any) -> None:
@@ -573,7 +575,7 @@ class Accumulator:
         kinds = _kinds_of(home) if home is not None and home.item in rule.items else rule.items
         at = self._items.find_or_imply(event, kinds, kinds[0])
         told = at.parts(rule.container).by_index.get(getattr(event, rule.index)) if is_nothing(given) else None
-        kind = told.kind if told is not None else kind  # a part without a type is the one that is there
+        kind = told.kind if told is not None else kind  # a part without a type is the existing part
         if at.closed or (is_nothing(given) and (rule.opens or told is None)):
             self._place_in(event, at, rule.container, rule.index)
         elif rule.opens:
@@ -630,7 +632,7 @@ class Accumulator:
     # Everything else
 
     def _error(self, event: Any) -> None:
-        # It ends nothing by itself (`response.failed` may follow), but a stream that then ends has ended with it.
+        # An error alone does not end the response (`response.failed` may follow), but it is the outcome if the stream ends after it.
         self.error = event
 
     def _progress(self, event: Any) -> None:
@@ -640,7 +642,7 @@ class Accumulator:
             at.status = rule.status
 
     def _image(self, event: Any) -> None:
-        # A partial image is a preview and never the item's result, so there is nothing to keep but the position.
+        # A partial image is a preview and never the result of the item, so only its position is resolved.
         self._item_of_growth(event)
 
     def _shell_output(self, event: Any) -> None:
@@ -671,7 +673,7 @@ class Accumulator:
                 output.built = None
 
     def _command_done(self, event: Any, known: CommandOutput | None, place: int, whole: ShellOutput) -> CommandOutput:
-        """Merge the statement of one command's whole output."""
+        """Merge the complete output of one command."""
 
         def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
             where = f".output[{place}]{path}"
@@ -690,7 +692,7 @@ class Accumulator:
             self._check_text(text)
 
     def _stop_growing(self) -> None:
-        """Count what the text that the last delta grew has gained, and find the place of the next delta again."""
+        """Count the characters that the growing text has gained, and forget it: the next delta is placed anew."""
         growing, self._growing = self._growing, None
         if growing is not None:
             self._keep(growing.text.size - growing.size)
@@ -698,7 +700,7 @@ class Accumulator:
     # Sizes
 
     def weigh(self, event: Event, size: int) -> None:
-        """Count an event of ``size`` bytes, if something of it is kept; :meth:`push` counts the text of deltas by itself.
+        """Count an event of ``size`` bytes if it is kept. :meth:`push` counts the text of deltas itself.
 
         Raises ``LimitExceeded`` if the response as a whole outgrows its limit.
         """
@@ -711,7 +713,7 @@ class Accumulator:
             raise LimitExceeded("max_response_bytes", self._size, maximum=self._limits.max_response_bytes)
 
     def _check_text(self, text: TextBuffer) -> None:
-        """Raise the error for a text that has outgrown its own limit, or that of the response."""
+        """Raise ``LimitExceeded`` if a text has outgrown its own limit or the limit of the response."""
         self._limits.check("max_text_chars", text.size)
         self._stop_growing()
 
@@ -724,9 +726,9 @@ class Accumulator:
         self.report(Anomaly(code, f"{event.type} ${where}", detail), event)
 
     def report(self, anomaly: Anomaly, event: Event | None = None) -> None:
-        """Keep a finding, each once. Raises ``RemoteProtocolError`` in strict mode."""
+        """Record a finding, unless it was recorded before. Raises ``RemoteProtocolError`` in strict mode."""
         if len(anomaly.path) + len(anomaly.detail) > _MAX_FINDING:
-            # Names of events and ids are the peer's, and so is their length.
+            # The peer chooses the names of events and ids, so they may be of any length.
             anomaly = Anomaly(anomaly.code, _shortened(anomaly.path), _shortened(anomaly.detail))
         key = (anomaly.code, anomaly.path)
         self.findings += 1
@@ -768,7 +770,7 @@ def _kinds_of(field: DeltaField) -> tuple[str, ...]:
 
 
 def _wire_number(event: Any) -> int | None:
-    """Return the sequence number that the wire gives, whatever class the event has."""
+    """Return the sequence number from the wire, for an event of any class."""
     if isinstance(event, UnknownEvent):
         number: Any = event.raw.get("sequence_number") if isinstance(event.raw, dict) else None
     else:
@@ -786,7 +788,7 @@ def _shortened(text: str) -> str:
 
 
 def growth_of(converter: Converter) -> dict[str, DeltaField]:
-    """Return what the events of vendors that are registered in a converter grow, as :class:`Accumulator` takes it."""
+    """Return the argument ``growth`` of :class:`Accumulator` for the delta events of vendors that are registered in a converter."""
     return {
         delta: DeltaField(
             grows.item, container="", part="", field=grows.field, index="", delta=delta, done="", value=""

@@ -1,7 +1,7 @@
-"""Convert errors in all the forms that servers send to an :class:`~responses_proto.exceptions.APIError`.
+"""Convert the errors of servers, in all their formats, to an :class:`~responses_proto.exceptions.APIError`.
 
-The form is recognized by the content of the body, not by the server (see the tables below): an object with ``error``, ``detail``,
-``errors`` or ``message``, nested as deep as proxies nest them; the list of a validator's findings; text; an HTML page.
+The format is recognized by the content of the body, not by the server (see the tables below): an object with ``error``, ``detail``,
+``errors`` or ``message``, nested as deep as proxies nest them; a list of findings of a validator; text; an HTML page.
 The functions return the exception; the caller raises it.
 """
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 __all__ = ["ERROR_STATUSES", "api_error", "api_error_from", "readable"]
 
-_MAX_QUOTE: Final = 300  # characters of a page that a message quotes
+_MAX_QUOTE: Final = 300  # characters of an HTML page that are quoted in a message
 _MAX_MESSAGE: Final = 2_000  # characters of a message
 _MAX_TEXT: Final = 64 * 1024  # characters that are read of a body that is not JSON
 ERROR_STATUSES: Final = range(400, 600)
 """The HTTP status codes of errors."""
 _MAX_DEPTH: Final = 8  # of errors inside errors; chains of proxies stay well below
-_MAX_FINDINGS: Final = 3  # of a validator, that a message lists
+_MAX_FINDINGS: Final = 3  # of a validator, in one message
 
 # The keys that servers use, the most specific first.
 _NESTED: Final = ("error", "errors", "detail", "details", "base_resp", "response", "message")
 _MESSAGE: Final = ("message", "msg", "error_description", "error_message", "status_msg")
 _FALLBACK_MESSAGE: Final = ("title", "reason")  # used if there is nothing better, not even a `detail`
-_OVERRIDING: Final = ("error", "errors")  # their content has priority over a message beside them
+_OVERRIDING: Final = ("error", "errors")  # their content has priority over a message next to them
 _CODE: Final = ("code", "error_code")
 _TYPE: Final = ("type", "error_type", "__type")
 _STATUS: Final = ("status", "status_code", "statusCode", "http_status")
@@ -73,7 +73,7 @@ def api_error(
 ) -> APIError:
     """Return the error of an HTTP response. Never raises.
 
-    ``now``, in seconds since 1970, is used to read a time at which to retry if the response has no ``Date`` header.
+    ``now``: the time in seconds since 1970. It is used to interpret a retry time if the response has no ``Date`` header.
     """
     text = (body if isinstance(body, str) else body.decode("utf-8", "replace")).strip("\ufeff \t\r\n")
     value = _as_json(text)
@@ -89,15 +89,16 @@ def api_error_from(
 ) -> APIError:
     """Return the error of a JSON value: a decoded body, an ``error`` event, or the ``error`` of a failed response.
 
-    ``status`` is that of the HTTP response. An error inside a stream has none, or the one in its body; its class then follows from its
-    code. Headers inside the body, which WebSocket errors have, count like real ones, as far as ``headers`` does not have them. ``now`` is
-    as in :func:`api_error`.
+    ``status``: the status of the HTTP response. An error inside a stream has none, or the status in its body; without any, its code
+    determines its class.
+    ``headers``: the headers of the HTTP response. They take precedence over headers inside the body, which WebSocket errors have.
+    ``now``: as for :func:`api_error`.
     """
     facts = _read(body, _MAX_DEPTH)
     all_headers = _headers(facts, headers)
     if status is None:
         status = facts.status
-    # If the status is 200 with an error in the body, the class follows from the body, as in a stream.
+    # For an error in the body of a response with status 200, the body determines the class, as in a stream.
     is_error = status is not None and status >= http.HTTPStatus.BAD_REQUEST
     error_class = APIError.for_status(status if is_error else facts.status or _implied_status(facts))
     message = facts.message or _phrase(status)
@@ -128,7 +129,7 @@ class _Facts:
     hints: Mapping[str, JSONValue] = attrs.field(factory=dict[str, "JSONValue"])
 
     def over(self, outer: _Facts) -> _Facts:
-        """Return these facts, completed by those of the enclosing object."""
+        """Return these facts, completed with those of the enclosing object."""
         return _Facts(
             self.message or outer.message,
             self.code or outer.code,
@@ -152,7 +153,7 @@ def _read(value: JSONValue, depth: int) -> _Facts:
 
 
 def _read_text(text: str, depth: int) -> _Facts:
-    # Proxies put the JSON of the server behind them into a string.
+    # Proxies put the JSON of the upstream server into a string.
     inner = _as_json(text) if depth > 0 else None
     if isinstance(inner, (Mapping, list)):
         facts = _read(inner, depth - 1)
@@ -183,7 +184,7 @@ def _read_object(value: Mapping[str, JSONValue], depth: int) -> _Facts:
 
 
 def _own_facts(value: Mapping[str, JSONValue]) -> _Facts:
-    """Return what an object itself says, apart from its message."""
+    """Return the facts that an object itself states, except for its message."""
     type_ = _first_text(value, _TYPE)
     if type_ == "error" or (type_ or "").startswith(("response.", "about:", "http")):
         type_ = None  # the type of an event, or the address of a page about the error (RFC 9457)
@@ -303,7 +304,7 @@ def _shorten(text: str, max_length: int) -> str:
 
 
 def _as_json(text: str) -> JSONValue:
-    # None also for other values than objects, lists and strings: `null` and `12` say nothing about an error.
+    # None also for values other than objects, lists and strings: `null` and `12` do not describe an error.
     if text.lstrip()[:1] not in ("{", "[", '"'):
         return None
     try:

@@ -1,9 +1,9 @@
-"""Write the events of a response: the server's half of the engine.
+"""Write the events of a response: the server side of the engine.
 
-An :class:`Emitter` makes the events of one response from typed calls. It numbers the events, assigns indices and ids to items, opens and
+An :class:`Emitter` creates the events of one response from typed calls. It numbers the events, assigns indices and ids to items, opens and
 closes items and content parts, and repeats finished texts, parts and items in full where the protocol requires it. A call that the
 protocol does not allow in the current state raises :class:`~responses_proto.exceptions.LocalProtocolError` and emits nothing. The order
-of events comes from the tables of :mod:`responses_proto.protocol.state`, which the accumulator on the client's side reads too. ::
+of events comes from the tables of :mod:`responses_proto.protocol.state`, which the accumulator of the client also uses. ::
 
     emitter = Emitter(request, now=time.time())
     events = emitter.start()                    # response.created, response.in_progress
@@ -16,8 +16,8 @@ of events comes from the tables of :mod:`responses_proto.protocol.state`, which 
 Each call returns the events that were not returned before, in order. A call that opens an item returns its writer instead: its
 events are returned by the next call, or at once by :meth:`Emitter.events`.
 
-:func:`emit` returns the events of a finished response: ``accumulate(emit(x)) == x``. :func:`encode_event` and :data:`DONE` are the
-events and the end of the stream as bytes of SSE.
+:func:`emit` returns the events of a finished response: ``accumulate(emit(x)) == x``. :func:`encode_event` encodes an event as bytes of
+SSE, and :data:`DONE` is the encoded end of the stream.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def random_id(prefix: str) -> str:
 
 
 def split_words(text: str) -> list[str]:
-    """Split a text into words, each with the spaces before it, like the tokens of models. Joined, they are the text again."""
+    """Split a text into words, each with the spaces before it, like the tokens of models. Joined, the words are the text again."""
     return _WORD.findall(text)
 
 
@@ -109,7 +109,7 @@ DONE: Final = encode_frame(b"[DONE]")
 
 
 def encode_stream(events: Iterable[Event]) -> bytes:
-    """Return a whole stream as bytes of SSE, including the ``[DONE]`` at its end."""
+    """Return a whole stream as bytes of SSE, including ``[DONE]`` at its end."""
     return b"".join([*map(encode_event, events), DONE])
 
 
@@ -151,14 +151,14 @@ _DEFAULTS_UNLESS_SET: Final[Mapping[str, object]] = {
     "temperature": 1.0,
     "top_p": 1.0,
 }
-"""The same for fields in which zero and false are values like others: the value if the field is missing or null."""
+"""The same for fields in which zero and false are ordinary values: the value in the response if the field is missing or null."""
 
 
 def initial_response(request: CreateResponse, *, now: float, id: str | None = None) -> Response:  # noqa: A002 - the field's name
-    """Return the response to a request as it is at its start: in progress, without output.
+    """Return the initial response to a request: in progress, without output.
 
-    ``now`` is its ``created_at``, in seconds since 1970; without ``id`` it gets a random one. Fields that the request leaves out get
-    the defaults of the specification, because both specifications require them of a response.
+    ``now`` becomes ``created_at``, in seconds since 1970. Without ``id`` the response gets a random id. Fields that the request leaves
+    out get the defaults of the specification, because both specifications require them in a response.
     """
     fields: dict[str, Any] = {name: getattr(request, name) or default for name, default in _DEFAULTS.items()}
     for name, default in _DEFAULTS_UNLESS_SET.items():
@@ -197,7 +197,7 @@ def _text(config: TextConfig) -> TextConfig:
             description=format_.description or None,
             strict=format_.strict or False,
             schema=format_.schema or None,
-            extra=dict(format_.extra),  # a plain one, which does not leave out the `type`
+            extra=dict(format_.extra),  # a plain dict, which does not mark `type` as absent
         )
     return _evolve(config, format=format_, verbosity=config.verbosity or UNSET)
 
@@ -213,7 +213,7 @@ def _tool(tool: Tool) -> Tool:
 
 
 def _without_outcome(response: Response, status: str) -> Response:
-    """Return the response as it was at its start, with this status. Fields that it does not have are not added."""
+    """Return the initial form of a response, with this status. Fields that it does not have are not added."""
     fields: dict[str, object] = {
         name: None
         for name in ("completed_at", "usage", "error", "incomplete_details")
@@ -236,13 +236,13 @@ class _Recorder:
         self._pending: list[Event] = []
 
     def record(self, type_: str, **fields: Any) -> None:
-        """Add the event of this type with these fields."""
+        """Add an event of this type with these fields."""
         event_class: Any = EVENT_TYPES[type_]  # not typed, because each class has other fields
         self._pending.append(event_class(sequence_number=self.next_number, **fields))
         self.next_number += 1
 
     def advance(self, *types: str) -> None:
-        """Go to the state after these lifecycle events. Raise ``LocalProtocolError`` if they may not follow."""
+        """Go to the state after these lifecycle events. Raise ``LocalProtocolError`` if they are not allowed now."""
         state = self.state
         for type_ in types:
             following = RESPONSE_LIFE[state].get(type_)
@@ -286,7 +286,7 @@ _BEFORE_DONE: Final[dict[str, dict[str, object]]] = {
     "shell_call_output": {"output": []},
     "output_text": {"annotations": [], "logprobs": []},
 }
-"""Type of an item or part -> its fields that are filled only when it is done, besides its texts, and their values until then."""
+"""Type of an item or part -> the fields, other than its texts, that are filled only when it is done, with their values until then."""
 
 
 class _Part:
@@ -324,11 +324,11 @@ class ItemWriter:
 
     @property
     def item(self) -> Item:
-        """The item: as it was opened while it is open, complete when it is closed."""
+        """The item: in its initial form while it is open, complete when it is closed."""
         return self._item
 
     def close(self, status: str = "completed") -> None:
-        """Close the open text and the item. The item gets this status, if its type has one. Do nothing if it is closed."""
+        """Close the open text and the item. The item gets this status, if its type has a status. Do nothing if it is closed."""
         if not self.closed:
             self._end_texts(status)
             self._finish(_with_status(self._item, status))
@@ -350,7 +350,7 @@ class ItemWriter:
         return self._recorder.take_events()
 
     def done_with(self, item: Item) -> list[Event]:
-        """Close the open text, then the item with this content, whose texts must be those that were written. Return the new events."""
+        """Close the open text, then the item with this content. Its texts must equal the written ones. Return the new events."""
         self._check_open()
         self._end_texts()
         self._report(_ending_of(item))
@@ -358,10 +358,10 @@ class ItemWriter:
         return self._recorder.take_events()
 
     def _end_texts(self, status: str = "completed") -> None:
-        """Close what is being written, and put it into the item."""
+        """Close the open text or part, and put it into the item."""
 
     def _report(self, step: str) -> None:
-        """Send the events that report that the item has reached a step."""
+        """Record the events that report that the item has reached a step."""
         for type_ in ITEM_PROGRESS.get(self._item.type, ()):
             if PROGRESS[type_].step == step:
                 self._record(type_, {})
@@ -466,7 +466,7 @@ class MessageWriter(_PartWriter):
     """Writes a message of the assistant. Text and refusal are separate parts: changing from one to the other opens a new part."""
 
     def text(self, delta: str, *, logprobs: Sequence[LogProb] = ()) -> list[Event]:
-        """Add to the text, with the log probabilities of its tokens if the client asked for them. Return the new events."""
+        """Add to the text. Return the new events. ``logprobs``: of the tokens of ``delta``, if the client asked for them."""
         return self._write(_TEXT, delta, logprobs)
 
     def refusal(self, delta: str) -> list[Event]:
@@ -501,7 +501,7 @@ class ReasoningWriter(_PartWriter):
     def done(self, *, encrypted_content: str | None = None) -> list[Event]:
         """Close the item. Return the new events.
 
-        ``encrypted_content`` is the reasoning in a form that only the server can read, for clients that send it back.
+        ``encrypted_content``: the reasoning in a form that only the server can read, for clients that send it back.
         """
         self._check_open()
         if encrypted_content is not None:
@@ -529,7 +529,7 @@ class CallWriter(ItemWriter):
         return self._recorder.take_events()
 
     def end_text(self) -> list[Event]:
-        """End the text, and leave the item open: the call is being run. Return the new events."""
+        """End the text, and leave the item open while the call is executed. Return the new events."""
         self._check_open()
         self._end_texts()
         return self._recorder.take_events()
@@ -551,12 +551,12 @@ class FunctionCallWriter(CallWriter):
         """The id to which the output of the call refers."""
 
     def arguments(self, delta: str) -> list[Event]:
-        """Add to the arguments, which together must be JSON. Return the new events."""
+        """Add to the arguments. Return the new events. The complete arguments must be JSON."""
         return self.write(delta)
 
 
 class OpenItemWriter(ItemWriter):
-    """Writes an item of any type that has its texts, in the steps of one that grows. Its result may come later, by ``done_with``."""
+    """Writes an item of any type with complete texts, in the steps of a growing item. ``done_with`` adds the result later."""
 
     def __init__(
         self, recorder: _Recorder, output_index: int, item: Item, split: Callable[[str], Iterable[str]]
@@ -583,7 +583,7 @@ class OpenItemWriter(ItemWriter):
                 self._done(delta_field, 0, text)
 
     def _write_parts(self, item: Item, container: str) -> None:
-        # Nothing if it is absent, or a message whose content is written in the short form.
+        # Empty if the container is absent, or if the content of a message is a plain string.
         parts: list[Content | str] = list_at(item, container)
         for index, part in enumerate(parts):
             kind = "" if isinstance(part, str) else part.type
@@ -609,7 +609,7 @@ class OpenItemWriter(ItemWriter):
 
 
 def _ending_of(item: Item) -> str:
-    """Return the step by which an item in this state has ended; empty if it did not reach its end."""
+    """Return the step with which an item of this status has ended; empty if it has not ended."""
     status = getattr(item, "status", None) or "completed"
     if status == "failed" or getattr(item, "error", None):
         return "fails"
@@ -617,9 +617,9 @@ def _ending_of(item: Item) -> str:
 
 
 def without_text(model: _M, *texts: str) -> _M:
-    """Return an item or a content part as it was when it was opened. Fields that it does not have are not added.
+    """Return the initial form of an item or a content part. Fields that it does not have are not added.
 
-    ``texts`` are the names of fields to empty, besides those that grow by deltas.
+    ``texts``: the names of fields to empty, in addition to those that grow by deltas.
     """
     kind = str(getattr(model, "type", ""))
     for name in (*texts, *(grown.container or grown.field for grown in ITEM_DELTA_FIELDS.get(kind, ()))):
@@ -633,7 +633,7 @@ def without_text(model: _M, *texts: str) -> _M:
 
 
 def _with_status(model: _M, status: str) -> _M:
-    """Return an item with this status, if its type has one."""
+    """Return an item with this status, if its type has a status."""
     return _put(model, "status", status) if isinstance(getattr(model, "status", None), str) else model
 
 
@@ -647,10 +647,10 @@ def _put(model: _M, path: str, value: object) -> _M:
 
 
 class Emitter:
-    """Makes the events of one response.
+    """Creates the events of one response.
 
     Call :meth:`start`, then write items, then call :meth:`complete`, :meth:`incomplete`, :meth:`fail`, :meth:`cancel` or :meth:`end`.
-    Open items with :meth:`message`, :meth:`reasoning` and :meth:`function_call`, or write finished ones with :meth:`item`. Several items
+    Open items with :meth:`message`, :meth:`reasoning` and :meth:`function_call`, or write finished items with :meth:`item`. Several items
     may be open at once.
     """
 
@@ -659,9 +659,9 @@ class Emitter:
     @overload
     def __init__(self, about: Response, *, ids: Ids = random_id) -> None: ...
     def __init__(self, about: CreateResponse | Response, *, now: float = 0.0, ids: Ids = random_id) -> None:
-        """Create an emitter for a request, or for a response, whose output and outcome are then left out.
+        """Create an emitter for a request, or for a response, of which the output and the outcome are discarded.
 
-        ``now`` is the time of the request in seconds since 1970. ``ids`` returns a new id for a prefix.
+        ``now``: the time of the request in seconds since 1970. ``ids``: returns a new id for a prefix.
         """
         self.ids: Ids = ids
         """Returns new ids for items."""
@@ -674,7 +674,7 @@ class Emitter:
 
     @property
     def response(self) -> Response:
-        """The response so far. Open items are in it as they were opened."""
+        """The response so far. It contains open items in their initial form."""
         return _evolve(self._response, output=[writer.item for writer in self._items])
 
     @property
@@ -693,7 +693,7 @@ class Emitter:
         return self._recorder.next_number
 
     def events(self) -> list[Event]:
-        """Return the events that no call has returned yet."""
+        """Return the events that were not returned yet."""
         return self._recorder.take_events()
 
     # -- the start
@@ -740,7 +740,7 @@ class Emitter:
         namespace: str | None = None,
         id: str | None = None,  # noqa: A002 - the field's name
     ) -> FunctionCallWriter:
-        """Open a call of one of the client's functions, and return its writer. Without ``call_id`` it gets a new one."""
+        """Open a call of one of the client's functions, and return its writer. Without ``call_id`` the call gets a new id."""
         item = FunctionCall(
             id=id or self.ids("fc"),
             call_id=call_id or self.ids("call"),
@@ -776,7 +776,7 @@ class Emitter:
         return self.open(item, split=split).done_with(item)
 
     def open(self, item: Item, *, split: Callable[[str], Iterable[str]] = split_words) -> OpenItemWriter:
-        """Open an item of any type that has its texts, but not its result, and return its writer. Call ``done_with`` next."""
+        """Open an item of any type with complete texts but without its result, and return its writer. Call ``done_with`` next."""
         return self._add(OpenItemWriter(self._recorder, len(self._items), item, split))
 
     def _add(self, writer: _W) -> _W:
@@ -786,7 +786,7 @@ class Emitter:
     # -- the end
 
     def complete(self, usage: Usage | None = None, *, now: float | None = None) -> list[Event]:
-        """End the response: ``response.completed``. ``now``, in seconds since 1970, becomes ``completed_at``.
+        """End the response with ``response.completed``. ``now``, in seconds since 1970, becomes ``completed_at``.
 
         Raises ``LocalProtocolError`` if an item is open, because its content may be incomplete.
         """
@@ -820,13 +820,13 @@ class Emitter:
         return self._end("response.failed", {"status": "failed", "usage": usage, "error": error}, body)
 
     def cancel(self) -> list[Event]:
-        """End the response as ``cancelled``: close open items as incomplete. There is no event for it but ``response.incomplete``."""
+        """End the response as ``cancelled``: close open items as incomplete, then ``response.incomplete``, for lack of a separate event."""
         return self._end("response.incomplete", {"status": "cancelled"})
 
     def end(self, response: Response) -> list[Event]:
-        """End the response with this one, which the terminal event repeats as it is.
+        """End the response with this finished response, which the terminal event contains unchanged.
 
-        Raises ``UsageError`` if it has not ended, or if its id or output differ from what was emitted.
+        Raises ``UsageError`` if it has not ended, or if its id or output differ from the emitted ones.
         """
         type_ = _ENDINGS.get(response.status or "completed")
         if type_ is None:
@@ -847,7 +847,7 @@ class Emitter:
         for writer in self._items:
             writer.close("incomplete")
         if error is not None:
-            # In both forms: some clients read the documented flat one, others the nested one that OpenAI sends.
+            # In both formats: some clients read the documented flat one, others the nested one that OpenAI sends.
             self._recorder.record("error", message=error.message, code=error.code, param=error.param, error=error)
         self._response = _evolve(self._response, output=[writer.item for writer in self._items], **fields)
         self._recorder.record(type_, response=self._response)
@@ -857,7 +857,7 @@ class Emitter:
 _W = TypeVar("_W", bound=ItemWriter)
 
 _ENDINGS: Final = {status: type_ for type_, status in TERMINAL.items()} | {"cancelled": "response.incomplete"}
-"""Status of a response -> its terminal event. A cancelled response has none of its own."""
+"""Status of a response -> its terminal event. A cancelled response has no separate event."""
 
 
 def emit(response: Response, *, split: Callable[[str], Iterable[str]] = split_words) -> list[Event]:

@@ -1,6 +1,6 @@
-"""Read headers: the media type, and of a response the request id, when to retry, and the rate limits.
+"""Read headers: the media type, and for responses the request id, the retry time, and the rate limits.
 
-No clock is read: dates are compared with the ``Date`` header, or with the caller's ``now``. Header names are in lower case throughout.
+No clock is read: dates are compared with the ``Date`` header, or with ``now`` from the caller. Header names are in lower case throughout.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ _NOTHING: Final[Mapping[str, JSONValue]] = {}
 
 @attrs.frozen(kw_only=True)
 class RateLimit:
-    """One rate limit, as the headers of a response state it. Fields are ``None`` if the headers do not have them."""
+    """One rate limit from the headers of a response. Fields are ``None`` if the headers do not have them."""
 
     limit: int | None = None
     """The number of requests or tokens per window."""
     remaining: int | None = None
-    """How many of them are left."""
+    """The number of requests or tokens left in the window."""
     reset_after: float | None = None
-    """Seconds until all of them are available again."""
+    """The seconds until the full limit is available again."""
 
 
 def media_type(headers: Mapping[str, str]) -> str:
@@ -69,7 +69,7 @@ def is_json(media_type: str) -> bool:
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the server's id of the request, which its support asks for; ``None`` if there is none."""
+    """Return the id that the server gave the request, which its support asks for; ``None`` if there is none."""
     return next((value for name in REQUEST_ID_HEADERS if (value := headers.get(name))), None)
 
 
@@ -120,8 +120,8 @@ _HTTP_DATE: Final = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (
 
 
 def _date(text: str) -> float | None:
-    # Seconds since 1970 of an HTTP date (RFC 9110, 5.6.7) or an ISO date. Not by `email.utils`, because it imports `socket`, which
-    # the engine must not.
+    # Seconds since 1970 of an HTTP date (RFC 9110, 5.6.7) or an ISO date. `email.utils` is not used, because it imports `socket`, which
+    # the engine must not do.
     match = _HTTP_DATE.fullmatch(text.strip())
     try:
         if match is not None:
@@ -142,15 +142,15 @@ _HUGE: Final = re.compile(r"\d+(?:\.\d*)?(?:[eE]\+?\d+)?\Z", re.ASCII)
 
 
 def _amount(value: object) -> float | None:
-    """Return a number; the longest time for one that is too large for a float, and longer than anybody waits."""
+    """Return a number; ``_LONGEST`` for a number that is too large for a float."""
     huge = isinstance(value, int) or (isinstance(value, str) and _HUGE.match(value.strip()))
     number = _number(value)
     return _LONGEST if number is None and huge and not isinstance(value, bool) else number
 
 
 def _wait(value: object, now: float | None) -> float | None:
-    # The seconds until a time, or of a duration. A time that has just passed means: now. No server means one of years ago, so such a
-    # number is a duration after all.
+    # The seconds until a time, or of a duration. A time that has just passed means now. No server means a time years ago, so such a
+    # number is a duration.
     seconds = _amount(value)
     if seconds is None and isinstance(value, str):
         seconds = parse_duration(value)
@@ -177,13 +177,13 @@ def retry_after(
     exhausted: bool = False,
     now: float | None = None,
 ) -> float | None:
-    """Return the seconds that the server asks to wait before a retry; ``None`` if it does not say.
+    """Return the seconds that the server asks to wait before a retry; ``None`` if it does not state them.
 
-    The first of these counts: the header ``retry-after-ms``; the header ``Retry-After`` (seconds or a date); ``resets_in_seconds`` and
+    The first of these is used: the header ``retry-after-ms``; the header ``Retry-After`` (seconds or a date); ``resets_in_seconds`` and
     similar fields in ``body``, the error object; words such as "try again in 6.379s" in ``message``; and, if a rate limit is
-    ``exhausted``, the headers ``x-ratelimit-reset-*``. Servers send these with every response, so the longest wait of the limits with
-    nothing left counts, or of all limits if none is used up. ``now``, in seconds since 1970, is used for times if there is no ``Date``
-    header.
+    ``exhausted``, the headers ``x-ratelimit-reset-*``. Servers send these headers with every response, so the longest wait among the
+    exhausted limits is used, or among all limits if none is exhausted. ``now``, in seconds since 1970, is used for times if there is no
+    ``Date`` header.
     """
     now = _now(headers, now)
     for prefix in _PREFIXES:
@@ -217,7 +217,7 @@ _BODY_HINTS: Final[tuple[tuple[str, float], ...]] = (
 
 
 def _now(headers: Mapping[str, str], now: float | None) -> float | None:
-    # The server's clock if it sends it, because its dates are by that clock, and ours may be wrong.
+    # Prefer the clock of the server: its dates refer to that clock, and the local clock may be wrong.
     date = _date(headers.get("date", ""))
     return date if date is not None else now
 
@@ -229,10 +229,10 @@ _INTEGER: Final = re.compile(r"\s*(\d{1,18})")
 
 
 def rate_limits(headers: Mapping[str, str], *, now: float | None = None) -> dict[str, RateLimit]:
-    """Return the rate limits by name: ``requests``, ``tokens``, …; an empty string for the one without a name.
+    """Return the rate limits by name: ``requests``, ``tokens``, …; an empty string for the limit without a name.
 
-    They are read from ``x-ratelimit-{limit,remaining,reset}[-NAME]``. Resets may be durations, seconds or times; for times, ``now`` is as
-    in :func:`retry_after`.
+    They are read from ``x-ratelimit-{limit,remaining,reset}[-NAME]``. Resets may be durations, seconds or times; for times, ``now`` is
+    used as in :func:`retry_after`.
     """
     now = _now(headers, now)
     found: dict[str, RateLimit] = {}

@@ -1,8 +1,8 @@
 """Use the output of one response as input of the next.
 
 Items have the same classes in both directions, so an item of a response can be sent in the next request. But servers refuse some fields
-and some types of items in input: :func:`as_input` removes those. :func:`check_history` finds what a server would
-refuse in a history before it is sent. :func:`fit` makes a history shorter.
+and some types of items in input: :func:`as_input` removes those. :func:`check_history` finds the parts of a history that a server would
+refuse, before it is sent. :func:`fit` makes a history shorter.
 
 The rules are in tables: :data:`HISTORY_RULES`, ``models.items.CALL_OUTPUT_PAIRS``, and the fields of ``Provider``.
 """
@@ -52,7 +52,7 @@ class HistoryRule:
     level: Literal["error", "warning"]
     """``error`` if servers refuse the request; ``warning`` if only some do, or if information is lost."""
     text: str
-    """What is wrong with a history that breaks the rule."""
+    """A description of a history that breaks the rule."""
 
 
 HISTORY_RULES: Final[Mapping[str, HistoryRule]] = {
@@ -98,13 +98,13 @@ _WITH_ID_OF_CALL: Final = "local_shell_call_output"
 _NULLS: Final = frozenset(
     {("code_interpreter_call", "code"), ("code_interpreter_call", "outputs"), ("image_generation_call", "result")}
 )
-# Types of items that no model makes, so they do not follow reasoning. Messages of other roles than the assistant do not either.
+# Types of items that models do not create, so they do not follow from reasoning. Neither do messages of roles other than the assistant.
 _BY_CLIENT: Final = frozenset(
     {*PAIR_OF_OUTPUT, "additional_tools", "configuration_update", "compaction_trigger"}
     - {"program_output", "multi_agent_call_output"}
 )
 
-# A client that runs a tool search by a function of its own answers with the output of the function.
+# A client that runs a tool search with its own function answers with the output of the function.
 _SEARCH_BY_FUNCTION: Final = ("tool_search_call", "function_call_output")
 
 
@@ -117,7 +117,7 @@ class HistoryFinding:
     index: int
     """The index of the item."""
     detail: str = ""
-    """More about it, such as the id; for people to read."""
+    """Readable details, such as the id."""
 
     @property
     def level(self) -> Literal["error", "warning"]:
@@ -132,10 +132,12 @@ def as_input(items: Sequence[Item], dialect: Provider | str | None = None, *, st
     """Return the items of a response, or of a whole history, as input for a request. The given items are not changed.
 
     For every server, this removes fields that only servers set, nulls in optional fields, empty ids, and calls that were cut off. It adds
-    the lists that input must have: the ``summary`` of reasoning, and the ``annotations`` of texts. ``dialect`` is a provider or its name: types of items that it does not accept are removed. ``stored`` is
-    whether the response was stored; the default is what the provider does by default. If it was not stored, reasoning with neither text
-    nor encrypted content is removed, because the server cannot look it up. If the provider checks items, reasoning without an item that
-    follows from it is removed, and so are the ids of items that were not stored.
+    the lists that input must have: the ``summary`` of reasoning, and the ``annotations`` of texts.
+
+    ``dialect``: a provider or its name. Types of items that the provider does not accept are removed.
+    ``stored``: whether the response was stored; by default, whether the provider stores responses by default. If it was not stored,
+    reasoning with neither text nor encrypted content is removed, because the server cannot look it up. If the provider checks items,
+    reasoning without an item that follows from it is removed, and so are the ids of items that were not stored.
 
     Raises ``UsageError`` if ``dialect`` is the name of an unknown provider.
     """
@@ -210,10 +212,10 @@ def _is_server_only(item: Item, name: str, *, without_id: bool) -> bool:
 
 
 def check_history(items: Sequence[Item], *, continued: bool = False) -> list[HistoryFinding]:
-    """Return what is wrong with the items of a request, in the order of the items.
+    """Return the findings in the items of a request, in the order of the items.
 
-    ``continued`` is whether they follow a response or a conversation that the server has stored, which may contain the calls of their
-    outputs.
+    ``continued``: whether the items follow a response or a conversation that the server has stored. It may contain the calls that
+    outputs among the items refer to.
     """
     found = [
         *_check_calls(items),
@@ -264,7 +266,7 @@ def _check_calls(items: Sequence[Item]) -> Iterator[HistoryFinding]:
 
 
 def _pending(items: Sequence[Item]) -> list[PendingCall]:
-    """Return the calls that wait for the client, as the response finds them, but without those that the model does not wait for."""
+    """Return the pending calls, as ``Response.pending_calls`` finds them, without those whose output the model does not wait for."""
     response = Response(
         id="", model="", output=[*items], created_at=0, tools=[], tool_choice="auto", parallel_tool_calls=True
     )
@@ -339,17 +341,17 @@ _BLANK_IMAGE: Final = f"data:image/png;base64,{WHITE_PIXEL}"
 
 
 def fit(items: Sequence[Item], *, max_bytes: int | None = None, max_images: int | None = None) -> list[Item]:
-    """Return a history that is not larger than the bounds. The given items are not changed.
+    """Return a history that does not exceed the limits. The given items are not changed.
 
-    ``max_images`` is the number of images to keep, the last ones. Older ones are replaced: by a note; a screenshot of a computer, which
-    must be an image, by a blank one.
+    ``max_images``: the number of images to keep. The last ones are kept. Older images are replaced by a note; screenshots of a computer,
+    which must be images, are replaced by a blank image.
 
-    ``max_bytes`` is the size of the items as JSON. While they are larger, the oldest exchange is dropped: a message of the user with all that
-    follows it up to the next one. Of the last exchange, the message and the last step of the model are kept, and the oldest other steps are
-    dropped. Calls stay together with their outputs, and reasoning with what follows from it. Always kept are messages of the system and the
-    developer, compactions, and outputs of calls that are not among the items, because the server has stored them.
+    ``max_bytes``: the maximum size of the items as JSON. While they are larger, the oldest exchange is dropped: a message of the user and
+    all items up to the next one. Of the last exchange, the message and the last step of the model are kept; the other steps are dropped,
+    oldest first. Calls stay together with their outputs, and reasoning with the items that follow from it. Messages of the system and
+    the developer, compactions, and outputs of calls that are not among the items, because the server has stored them, are always kept.
 
-    Raises ``LimitExceeded`` if what must be kept is larger than ``max_bytes``.
+    Raises ``LimitExceeded`` if the items that must be kept are larger than ``max_bytes``.
     """
     kept = _without_images(items, max_images)
     if max_bytes is None:
@@ -368,7 +370,7 @@ def fit(items: Sequence[Item], *, max_bytes: int | None = None, max_images: int 
 
 
 def _droppable(items: Sequence[Item]) -> Iterator[list[int]]:
-    """Yield the indices of items that can be dropped together, in the order in which they should be."""
+    """Yield groups of indices of items that can be dropped together, in the order in which to drop them."""
     known = {_text_of(item, pair.call_key) for item in items if (pair := PAIR_OF_CALL.get(item.type))}
     pinned = {index for index, item in enumerate(items) if _is_pinned(item, known)}
     exchanges: list[list[list[int]]] = []
@@ -442,7 +444,7 @@ def _without_images(items: Sequence[Item], maximum: int | None) -> list[Item]:
 
 
 def _without_parts(content: str | list[Content], left: int) -> tuple[str | list[Content], int]:
-    """Return the parts with only the last ``left`` images, and how many more may be kept."""
+    """Return the content with only the last ``left`` images, and the number of further images that may be kept."""
     if isinstance(content, str):
         return content, left
     parts: list[Content] = []

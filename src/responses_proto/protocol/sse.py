@@ -1,10 +1,10 @@
 """Decode and encode server-sent events (WHATWG HTML, section 9.2).
 
-:class:`SSEDecoder` works in two steps. The first cuts the stream into *blocks*, the lines up to a blank line. Chunks may be cut anywhere,
-even inside a character or between CR and LF, so it changes all line ends to LF and keeps an unfinished block for the next chunk. A block
-in many chunks is joined once, at its end, which keeps the cost linear. The second step, :meth:`SSEDecoder.parse`, reads the fields of a
-block into a :class:`Frame`. The steps can be used separately: most blocks of the Responses API are an ``event:`` and a ``data:`` line,
-which the engine recognizes faster than :meth:`~SSEDecoder.parse` does.
+:class:`SSEDecoder` works in two steps. The first step cuts the stream into *blocks*, the lines up to a blank line. Chunks may end
+anywhere, even inside a character or between CR and LF, so this step changes all line ends to LF and keeps an unfinished block for the
+next chunk. A block in many chunks is joined once, at its end, which keeps the cost linear. The second step, :meth:`SSEDecoder.parse`,
+reads the fields of a block into a :class:`Frame`. The steps can be used separately: most blocks of the Responses API are an ``event:``
+and a ``data:`` line, which the engine recognizes faster than :meth:`~SSEDecoder.parse` does.
 
 The rules of the specification:
 
@@ -13,8 +13,8 @@ The rules of the specification:
 * A blank line ends a frame. A block without a ``data:`` line is not a frame, but its ``id`` is kept.
 * An ``id`` is valid until the next one. It is ignored if it contains NUL. ``retry`` is ignored unless it consists of digits.
 * Lines that begin with a colon are comments. They are counted, because they show that the server is alive.
-* An unfinished last block is not a frame. But some servers end their streams like this, so :meth:`SSEDecoder.eof` returns it, and the
-  caller decides whether it is complete.
+* An unfinished last block is not a frame. But some servers end their streams like this, so :meth:`SSEDecoder.eof` returns the block,
+  and the caller decides whether it is complete.
 
 The data of a frame stays bytes, because only the caller knows its encoding.
 """
@@ -54,7 +54,7 @@ class Frame(NamedTuple):
     data: bytes
     """The values of the ``data:`` lines, joined by LF."""
     id: bytes = b""
-    """The last ``id:``, of this frame or an earlier one."""
+    """The last ``id:`` in this frame or an earlier one."""
     retry: int | None = None
     """Milliseconds to wait before reconnecting; ``None`` if this frame does not have it."""
 
@@ -62,7 +62,7 @@ class Frame(NamedTuple):
 class SSEDecoder:
     """Decodes a stream of bytes into frames. Call :meth:`receive` any number of times, then :meth:`eof`.
 
-    Of ``limits`` it applies ``max_event_bytes``, to blocks and to what is kept of an unfinished one.
+    Of ``limits``, only ``max_event_bytes`` is used, for complete and unfinished blocks.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -70,7 +70,7 @@ class SSEDecoder:
         self._rest = bytearray()  # an unfinished block; grows at a constant cost per byte, however small the chunks are
         self._started = False
         self._after_cr = False
-        self._between_blocks = False  # whether the last bytes ended with a block, so that the next ones begin another
+        self._between_blocks = False  # whether the last bytes ended with a block, so that the next begin one
         self.last_id: bytes = b""
         """The last ``id:``; empty if there was none."""
         self.retry: int | None = None
@@ -81,14 +81,14 @@ class SSEDecoder:
     def receive(self, data: bytes) -> list[Frame]:
         """Receive the next bytes, and return the frames that are now complete.
 
-        Raises ``LimitExceeded`` if a frame is too long. Call it again with the next bytes, and :meth:`eof` after the last.
+        Raises ``LimitExceeded`` if a frame is too long. Call this again with the next bytes, and :meth:`eof` after the last ones.
         """
         return [frame for block in self.blocks(data) if (frame := self.parse(block)) is not None]
 
     def blocks(self, data: bytes) -> list[bytes]:
         """Receive the next bytes, and return the blocks that are now complete, with LF between lines. Pass them to :meth:`parse`.
 
-        Raises ``LimitExceeded`` if an unfinished block is too long. Blocks that are returned are not checked; :meth:`parse` does that.
+        Raises ``LimitExceeded`` if an unfinished block is too long. Returned blocks are not checked; :meth:`parse` does that.
         """
         if self._between_blocks and b"\r" not in data:
             blocks = data.split(b"\n\n")
@@ -123,7 +123,7 @@ class SSEDecoder:
             rest += data
             return b""
         if end < len(data):
-            rest += data[end:]  # which is checked later: the complete blocks go first
+            rest += data[end:]  # checked later, because the complete blocks are returned first
             return data[:end]
         self._between_blocks = not self._after_cr
         return data
@@ -156,9 +156,9 @@ class SSEDecoder:
         return Frame(event, data, self.last_id, retry)
 
     def eof(self) -> bytes:
-        """End the input, and return the unfinished last block; empty if there is none. Pass it to :meth:`parse` to use it.
+        """End the input, and return the unfinished last block; empty if there is none. Pass the block to :meth:`parse` to use it.
 
-        Raises ``LimitExceeded`` if it is too long.
+        Raises ``LimitExceeded`` if the block is too long.
         """
         self._check(len(self._rest))
         rest = bytes(self._rest)
@@ -188,10 +188,10 @@ class SSEDecoder:
 
 
 def begins_as_events(start: bytes) -> bool | None:
-    """Return whether a body is plainly an event stream: its first line begins with a field of one, or is a comment.
+    """Return whether a body is clearly an event stream: its first line begins with the name of a field, or is a comment.
 
-    ``start`` is the body so far. A byte-order mark and white space before the first line do not count. ``None`` means that more of
-    the body is needed to tell. More than 4 KiB of white space is no beginning of an event stream.
+    ``start``: the body so far. A byte-order mark and whitespace before the first line are ignored. Returns ``None`` if more of the body
+    is needed to decide, and false after more than 4 KiB of whitespace.
     """
     if _BOM.startswith(start):
         return None
@@ -209,7 +209,7 @@ def is_end_marker(data: bytes) -> bool:
 
 
 def without_end_marker(body: bytes) -> bytes:
-    """Return a JSON body without the ``data: [DONE]`` that some servers write behind it, nor the lines of its frame."""
+    """Return a JSON body without the ``data: [DONE]`` frame that some servers append to it."""
     start, marker, end = body.rpartition(b"data:")
     if not marker or not is_end_marker(end):
         return body
@@ -223,8 +223,8 @@ def without_end_marker(body: bytes) -> bytes:
 def encode_frame(data: bytes, event: str | None = None, *, id: str | None = None, retry: int | None = None) -> bytes:  # noqa: A002 - the field's name
     """Return one frame as bytes. Line ends in ``data`` separate ``data:`` lines, so a decoder reads them as LF.
 
-    ``retry`` is in milliseconds. Raises ``UsageError`` for an ``event`` or ``id`` with line ends, NUL or half of a surrogate pair, and
-    for a negative ``retry``.
+    ``retry`` is in milliseconds. Raises ``UsageError`` for an ``event`` or ``id`` with line ends, NUL or a lone surrogate, and for a
+    negative ``retry``.
     """
     return b"\n".join([*_fields(data, event, id, retry), b"", b""])
 
@@ -253,9 +253,9 @@ def _utf8(text: str) -> bytes:
 
 
 def encode_comment(text: str = "") -> bytes:
-    """Return a comment as bytes. It keeps a quiet connection open. Line ends in the text separate comment lines.
+    """Return a comment as bytes. Comments keep a quiet connection open. Line ends in the text separate comment lines.
 
-    Raises ``UsageError`` if the text contains half of a surrogate pair.
+    Raises ``UsageError`` if the text contains a lone surrogate.
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return _utf8("".join(f": {line}\n" if line else ":\n" for line in lines)) + b"\n"

@@ -12,14 +12,14 @@ of each level repeats its complete content::
       response.output_item.done                   the complete item
     response.completed                          the complete response
 
-So a server states every text four times. A later statement is more complete: a ``done`` replaces the deltas before it. A client that
-reads only the last statement loses everything when the connection breaks. One that reads only the deltas is wrong when a server
-corrects itself. The accumulator therefore keeps the deltas until a later statement replaces them.
+So a server states every text four times. A later statement is more complete: a ``done`` event replaces the deltas before it. A client
+that reads only the last statement loses everything when the connection breaks. A client that reads only the deltas is wrong when a
+server corrects itself. The accumulator therefore keeps the deltas until a later statement replaces them.
 
-Each level has a table of its states: :data:`RESPONSE_LIFE`, :data:`ITEM_LIFE` and :data:`PART_LIFE`. It maps a state and a step to the
-next state. A step without an entry must not happen. A second table (:data:`RESPONSE_RULES`, :data:`ITEM_RULES`, :data:`PART_RULES`) has
-the rule of :mod:`responses_proto.rules` that such a step breaks. Together the two tables have an entry for every step in every state,
-so no input is left undefined.
+Each level has a table of its states: :data:`RESPONSE_LIFE`, :data:`ITEM_LIFE` and :data:`PART_LIFE`. The table maps a state and a step to
+the next state. A step without an entry is not allowed. A second table (:data:`RESPONSE_RULES`, :data:`ITEM_RULES`, :data:`PART_RULES`)
+has the rule of :mod:`responses_proto.rules` that such a step breaks. Together the two tables have an entry for every step in every
+state, so no input is left undefined.
 
 Kinds of items differ in four ways:
 
@@ -31,10 +31,10 @@ Kinds of items differ in four ways:
 :data:`ITEM_STEPS` and :data:`PART_STEPS` map these events to steps. :data:`ITEM_EVENTS` lists the events of each kind of item. A kind
 that is not listed has only ``output_item.added`` and ``output_item.done``.
 
-The accumulator, the emitter, the checks and the generator of streams read the same tables, so they cannot disagree. The diagrams in
-the documentation are drawn from them. An item that stands for work (a search, a call of a remote tool) goes through stages. Stages may
-be left out, but an item cannot go back to an earlier one. A text has the states of a part. No event announces it, so it is ``open``
-from the start, and it may stay empty.
+The accumulator, the emitter, the checks and the generator of streams use the same tables, so they cannot disagree. The diagrams in the
+documentation are drawn from them. An item that represents work (a search, a call of a remote tool) goes through stages. Stages may be
+left out, but an item cannot go back to an earlier one. A text outside of a part has the states of a part. No event announces it, so it
+is ``open`` from the start, and it may stay empty.
 
 The place of a text in its item is its *container*: ``content`` or ``summary`` for lists of parts; ``action.commands`` for
 the list of strings in a shell call; empty for a field of the item itself (``arguments``, ``code``), which may be inside
@@ -98,7 +98,7 @@ class DeltaField:
     index: str
     """The event's attribute that has the index of the part; empty where there is only one text."""
     delta: str
-    """The event that adds to it, in its ``delta``."""
+    """The event whose ``delta`` adds to the text."""
     done: str
     """The event that has the complete text."""
     value: str
@@ -128,9 +128,9 @@ DELTA_EVENTS: Final = {channel.delta: channel for channel in DELTA_FIELDS}
 DONE_EVENTS: Final = {channel.done: channel for channel in DELTA_FIELDS}
 """Done event -> its channel."""
 ALSO_IN: Final = {"message": ("message", "agent_message"), "reasoning": ("reasoning", "agent_message")}
-"""Type of item -> the types of items in whose ``content`` the events of its parts are accepted, too.
+"""Type of item -> the types of items in whose ``content`` the events of its parts are also accepted.
 
-A message between agents comes whole, as far as is documented. It has the same parts, so that a server may stream them.
+As documented, a message between agents is sent as a whole. But it has the same parts, so a server may stream them.
 """
 ITEM_DELTA_FIELDS: Final = {
     item: tuple(channel for channel in DELTA_FIELDS if channel.item == item)
@@ -149,9 +149,9 @@ class PartEvent:
     value: str
     """The event's attribute that has the part, or the part's text."""
     items: tuple[str, ...]
-    """The types of items that it can belong to. If there are several, the part's type decides."""
+    """The types of items that the event can belong to. If there are several, the type of the part decides."""
     opens: bool
-    """Whether it announces the part. If not, it closes the part and has its complete content."""
+    """Whether the event announces the part. If not, it closes the part and has its complete content."""
 
 
 # fmt: off
@@ -176,7 +176,7 @@ PART_OPENERS: Final = {
     if event.opens
     for item in event.items
 }
-"""(type of item, container) -> the event that opens a part in it; the specification's name where there are two."""
+"""(type of item, container) -> the event that opens a part in it; if there are two names, the one in the specification."""
 PART_CLOSERS: Final = {
     (item, event.container): name
     for name, event in reversed(PART_EVENTS.items())
@@ -192,9 +192,9 @@ class ProgressEvent:
 
     item: str
     status: str
-    """The item's status from then on; empty where that kind of item has none."""
+    """The status of the item after the event; empty if that kind of item has none."""
     step: Literal["begins", "works", "ends", "fails"]
-    """The step that it is for its item."""
+    """The step of the item that the event reports."""
 
 
 PROGRESS: Final = {
@@ -218,13 +218,13 @@ PROGRESS: Final = {
     "response.mcp_list_tools.failed": ProgressEvent("mcp_list_tools", "", "fails"),
     "response.compaction.compacting": ProgressEvent("compaction", "", "works"),
 }
-"""The events that report on an item without changing its content, for each kind of item in their order."""
+"""The events that report the progress of an item without changing its content, in order for each kind of item."""
 
 ITEM_PROGRESS: Final = {
     item: tuple(name for name, progress in PROGRESS.items() if progress.item == item)
     for item in dict.fromkeys(progress.item for progress in PROGRESS.values())
 }
-"""Type of item -> the events that report on it, in their order."""
+"""Type of item -> the events that report its progress, in order."""
 
 OTHER_GROWTH_EVENTS: Final = {
     "response.output_text.annotation.added": "message",
@@ -258,7 +258,7 @@ RESPONSE_LIFE: Final[dict[ResponseState, dict[str, ResponseState]]] = {
     },
     "ended": {},
 }
-"""state -> lifecycle event -> next state. Other events are out of order. Items belong into ``in_progress``."""
+"""State -> lifecycle event -> next state. Other lifecycle events are out of order. Items are only allowed in ``in_progress``."""
 
 ResponseStep: TypeAlias = Literal["lifecycle", "output"]
 """The kinds of events of a response: lifecycle events, and events of items."""
@@ -275,7 +275,7 @@ RESPONSE_RULES: Final[dict[ResponseState, dict[ResponseStep, str]]] = {
 ItemState: TypeAlias = Literal["awaited", "open", "begun", "working", "worked", "done"]
 """The state of an item. ``begun``, ``working`` and ``worked`` are stages of work, which only some kinds have."""
 ItemStep: TypeAlias = Literal["added", "begins", "works", "ends", "fails", "grows", "done"]
-"""What can happen to an item."""
+"""The steps of an item."""
 
 ITEM_LIFE: Final[dict[ItemState, dict[ItemStep, ItemState]]] = {
     "awaited": {"added": "open"},
@@ -289,7 +289,7 @@ ITEM_LIFE: Final[dict[ItemState, dict[ItemStep, ItemState]]] = {
     "worked": {"done": "done"},
     "done": {},
 }  # fmt: skip
-"""state -> step -> next state, for items of every kind."""
+"""State -> step -> next state, for items of every kind."""
 
 ITEM_RULES: Final[dict[ItemState, dict[ItemStep, str]]] = {
     "awaited": {
@@ -316,7 +316,7 @@ ITEM_STEPS: Final[dict[str, ItemStep]] = {
     **{name: progress.step for name, progress in PROGRESS.items()},
     **dict.fromkeys((*DELTA_EVENTS, *DONE_EVENTS, *PART_EVENTS, *OTHER_GROWTH_EVENTS), "grows"),
 }
-"""Event -> its step for its item. All events of items are here."""
+"""Event -> the step of the item. The table has all events of items."""
 
 ITEM_EVENTS: Final = {
     item: (
@@ -332,7 +332,7 @@ ITEM_EVENTS: Final = {
 PartState: TypeAlias = Literal["awaited", "open", "growing", "complete", "done"]
 """The state of a part or a text. ``complete``: the ``done`` event of its text was sent."""
 PartStep: TypeAlias = Literal["added", "delta", "text_done", "done", "item done"]
-"""What can happen to a part. ``text_done`` is the ``done`` event of its text; ``item done`` is the end of the item that it is in."""
+"""The steps of a part. ``text_done`` is the ``done`` event of its text; ``item done`` is the end of the item that contains the part."""
 
 PART_LIFE: Final[dict[PartState, dict[PartStep, PartState]]] = {
     "awaited": {"added": "open"},
@@ -341,7 +341,7 @@ PART_LIFE: Final[dict[PartState, dict[PartStep, PartState]]] = {
     "complete": {"done": "done"},
     "done": {"item done": "done"},
 }
-"""state -> step -> next state, for parts. (An item can be added with parts in it, which are then added once more.)
+"""State -> step -> next state, for parts. (An item can be added with parts in it. These parts are then added again.)
 
 A shell command, which no event closes, and a text outside of a part may be ``open`` or ``complete`` when their item is done.
 """
@@ -364,21 +364,21 @@ PART_STEPS: Final[dict[str, PartStep]] = {
     **dict.fromkeys(DONE_EVENTS, "text_done"),
     **{name: "added" if event.opens else "done" for name, event in PART_EVENTS.items()},
 }
-"""Event -> its step for its part or its text."""
+"""Event -> the step of its part or text."""
 
 TERMINAL: Final[dict[str, Literal["completed", "incomplete", "failed"]]] = {
     "response.completed": "completed",
     "response.incomplete": "incomplete",
     "response.failed": "failed",
 }
-"""Terminal event -> the outcome's status, unless the response's own is worse (:data:`STATUS_PRECEDENCE`)."""
+"""Terminal event -> the status of the outcome, unless the response has a worse status (:data:`STATUS_PRECEDENCE`)."""
 
 STATUS_PRECEDENCE: Final[dict[str, frozenset[Literal["incomplete", "failed", "cancelled"]]]] = {
     "completed": frozenset({"incomplete", "failed", "cancelled"}),
     "incomplete": frozenset({"failed", "cancelled"}),
     "failed": frozenset({"cancelled"}),
 }
-"""The status that the terminal event stands for -> worse statuses of its response, which are believed instead.
+"""The status of the terminal event -> the worse statuses of its response that take precedence.
 
-vLLM sends `response.completed` for every response, failed ones included. Cancelling has no event of its own.
+vLLM sends `response.completed` for every response, even for failed ones. A cancelled response has no separate event.
 """

@@ -1,4 +1,4 @@
-"""The client's side of an event stream, without I/O: bytes in, typed events and a snapshot out.
+"""The client side of an event stream, without I/O: bytes in, typed events and a snapshot out.
 
 ::
 
@@ -9,25 +9,25 @@
             ...
         if stream.ended:                        # a terminal event or [DONE]: nothing more is needed
             break
-    stream.receive_eof()                        # idempotent; silence becomes `truncated`
+    stream.receive_eof()                        # idempotent; without a terminal event: `truncated`
     stream.outcome                              # never None from here on
 
 How it works
 ------------
-Input passes through four stages, each of which handles what the one before it gives:
+Input passes through four stages, each of which processes the output of the one before:
 
-1. The first bytes decide what the input is. JSON or HTML is kept as a *body*; anything else is read as an event stream.
-2. ``SSEDecoder`` cuts an event stream into blocks of lines. Nearly every block is an ``event:`` line and a ``data:`` line, or the
-   latter alone, and is recognized by its beginning (``_HEADS``). Any other block goes through ``SSEDecoder.parse``.
-3. The data of a block is decoded from JSON, and the JSON into an event class. Data that do not fit are an anomaly.
+1. The first bytes determine the kind of input. JSON or HTML is kept as a *body*; anything else is read as an event stream.
+2. ``SSEDecoder`` cuts an event stream into blocks of lines. Nearly every block is an ``event:`` line and a ``data:`` line, or only a
+   ``data:`` line, and is recognized by its beginning (``_HEADS``). Any other block goes through ``SSEDecoder.parse``.
+3. The data of a block is decoded from JSON, and then into an event class. Data that does not fit is an anomaly.
 4. ``Accumulator.push`` folds the event into the snapshot and resolves its position.
 
 A response ends with its terminal event or with ``[DONE]``, whichever comes first. If the input ends before that, the outcome is
-``truncated``: silence is never success. ``outcome.response`` has what was received.
+``truncated``: a missing end is never success. ``outcome.response`` has the part that was received.
 
-A server may send one JSON object where a stream was asked for, alone, followed by ``[DONE]``, or as the only ``data:`` frame. A
-response object then counts as the whole result, and an error object as the error. For anything else
-:attr:`ResponseStream.body` has the start of what was received.
+A server may send one JSON object instead of a stream, alone, followed by ``[DONE]``, or as the only ``data:`` frame. A response object
+then counts as the whole result, and an error object as the error. For anything else, :attr:`ResponseStream.body` has the start of the
+input.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ OutcomeStatus: TypeAlias = Literal["completed", "incomplete", "failed", "cancell
 _SPACE: Final = b" \t\n\r"
 _BOM: Final = b"\xef\xbb\xbf"
 _BODY_SHOWN: Final = 64 * 1024
-_FIELD: Final = 16  # bytes within which a line shows its field
+_FIELD: Final = 16  # bytes at the start of a line in which the name of a field is recognized
 _POSITIONS: Final = frozenset(
     {".sequence_number", ".output_index", ".item_id", ".content_index", ".summary_index", ".command_index"}
 )
@@ -95,12 +95,12 @@ _OUTCOME_FOR_STATUS: Final[Mapping[str, OutcomeStatus]] = {
     "failed": "failed",
     "cancelled": "cancelled",
 }
-"""Status of a response -> that of its outcome. Any other status counts as completed."""
+"""Status of a response -> status of its outcome. Any other status counts as completed."""
 _HEADS: Final[Mapping[bytes, str]] = {
     b"data: ": "",
     **{f"event: {name}\ndata: ".encode(): name for name in EVENT_TYPES},
 }
-"""What nearly all frames begin with, up to their JSON object: an ``event:`` line and a ``data:`` line, or the latter alone -> the name."""
+"""The beginning of nearly all frames, up to their JSON object: an ``event:`` line and ``data:``, or ``data:`` alone -> event name."""
 
 
 @attrs.frozen(kw_only=True)
@@ -109,17 +109,17 @@ class Outcome:
 
     status: OutcomeStatus
     response: Response
-    """Final if the status is ``completed``, ``incomplete``, ``failed`` or ``cancelled``; otherwise what was received."""
+    """The final response if the status is ``completed``, ``incomplete``, ``failed`` or ``cancelled``; otherwise the part received."""
     error: APIError | None = None
-    """The server's error, for ``failed`` and ``error``; ``None`` if it gave none."""
+    """The error of the server, for ``failed`` and ``error``; ``None`` if it sent none."""
     cursor: Cursor | None = None
-    """The last position; ``None`` if the response never got an id."""
+    """The last position; ``None`` if no id of the response was received."""
 
     @classmethod
     def of_response(cls, response: Response) -> Self:
         """Return the outcome of a response that was received as a whole.
 
-        A status that is unknown or missing counts as ``completed``. One that is ``queued`` or ``in_progress`` is ``truncated``.
+        An unknown or missing status counts as ``completed``. ``queued`` and ``in_progress`` become ``truncated``.
         """
         status: OutcomeStatus = _OUTCOME_FOR_STATUS.get(response.status or "", "completed")
         error = api_error_from(dump(response.error)) if status == "failed" and response.error else None
@@ -161,15 +161,14 @@ class ResponseStream:
 
     Pass bytes to :meth:`receive_data`, take events from :meth:`events_received`, and call :meth:`receive_eof` when the input ends.
 
-    ``strict`` raises at the first violation of the protocol; lenient mode, the default, reports it in :attr:`anomalies` and
-    goes on. ``limits`` bound what the peer may send. ``converter`` decodes events and items, vendors' types included (see
-    ``Converter.register``).
+    ``strict``: raise at the first violation of the protocol. Lenient mode, the default, reports it in :attr:`anomalies` and continues.
+    ``limits``: bound the data that the peer may send.
+    ``converter``: decodes events and items, including the types of vendors (see ``Converter.register``).
+    ``keep_data``: keep the JSON text of each event, for programs that forward events: see :func:`data_of`.
 
-    To resume a stream, pass the ``cursor`` of the interrupted one: events up to it are dropped. Pass its ``accumulator``, too, if it
-    is in this process: then the snapshot is complete. Without it, the snapshot begins at the cursor and becomes complete
-    with the terminal event.
-
-    With ``keep_data`` events keep the text that they came in, for those who hand them on: see :func:`data_of`.
+    To resume a stream, pass the ``cursor`` of the interrupted stream: events up to it are dropped. Also pass its ``accumulator`` if it is
+    still available: then the snapshot is complete. Otherwise the snapshot begins at the cursor, and becomes complete with the terminal
+    event.
     """
 
     def __init__(
@@ -183,7 +182,7 @@ class ResponseStream:
         keep_data: bool = False,
     ) -> None:
         self.keep_data: bool = keep_data
-        """Whether events keep the text that they came in, for :func:`data_of`."""
+        """Whether events keep their JSON text, for :func:`data_of`."""
         self._limits = limits or Limits()
         self._converter = converter or default_converter()
         self._strict = strict
@@ -207,15 +206,15 @@ class ResponseStream:
         self._done = False
         self._error: ResponsesProtoError | None = None
         self._framed = False
-        self._undecided: bytes | None = b""  # a byte-order mark that may be cut in two; `None` after the first bytes
-        self._start: bytearray | None = bytearray()  # of the input, while nothing in it is an event stream's
+        self._undecided: bytes | None = b""  # the beginning of a possible byte-order mark; `None` after the first bytes
+        self._start: bytearray | None = bytearray()  # of the input, until something in it belongs to an event stream
         self._body: bytearray | None = None
 
-    # What there is
+    # State
 
     @property
     def response(self) -> Response:
-        """The snapshot as of the last event. Built only when asked for."""
+        """The snapshot as of the last event. It is built on access."""
         return self._accumulator.response
 
     @property
@@ -231,7 +230,7 @@ class ResponseStream:
             if status is not None:
                 outcome = self._end(status)
                 if self._accumulator.reason_missing and not self._eof:
-                    return outcome  # an error event that follows may give the reason
+                    return outcome  # a later error event may give the reason
                 self._outcome = outcome
             elif self._eof or self._done:
                 self._outcome = self._end("error" if self._accumulator.error is not None else "truncated")
@@ -248,7 +247,7 @@ class ResponseStream:
 
     @property
     def anomalies(self) -> list[Anomaly]:
-        """Violations of the protocol by the peer: each finding once."""
+        """The violations of the protocol by the peer, each of them once."""
         return self._accumulator.anomalies
 
     @property
@@ -258,7 +257,7 @@ class ResponseStream:
 
     @property
     def error_seen(self) -> bool:
-        """Whether an ``error`` event was received. ``response.failed`` may follow, or nothing: wait only briefly for more."""
+        """Whether an ``error`` event was received. ``response.failed`` may follow, or nothing: wait only briefly for it."""
         return self._accumulator.error is not None
 
     @property
@@ -273,7 +272,7 @@ class ResponseStream:
 
     @property
     def body(self) -> bytes | None:
-        """The start of the input, at most 64 KiB, if it is no event stream; else ``None``.
+        """The start of the input, at most 64 KiB, if it is not an event stream; else ``None``.
 
         JSON and HTML are recognized by their first character, any other text only at the end of the input.
         """
@@ -284,11 +283,11 @@ class ResponseStream:
     # Verbs
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
-        """Process the next bytes, however they are cut. Call :meth:`events_received` afterwards.
+        """Process the next bytes, in chunks of any size. Call :meth:`events_received` afterwards.
 
-        The buffer may be reused once this returns. Raises ``LimitExceeded``; in strict mode also ``RemoteProtocolError`` and
-        ``DecodeError``. Events that came before the offending one are still available from :meth:`events_received`; every
-        later call raises the same error again. Raises ``UsageError`` for text instead of bytes.
+        The buffer may be reused after the call. Raises ``LimitExceeded``; in strict mode also ``RemoteProtocolError`` and
+        ``DecodeError``. Events before the offending one are still available from :meth:`events_received`; every later call raises the
+        same error again. Raises ``UsageError`` for text instead of bytes.
         """
         if not isinstance(data, bytes):
             given: object = data  # httpx has text, too
@@ -304,7 +303,7 @@ class ResponseStream:
             raise
 
     def receive_event(self, data: str | bytes, event: str = "") -> None:
-        """Process the data of one event that another decoder has cut out, and the name on its ``event:`` line.
+        """Process one event from another SSE decoder: its data, and the name in its ``event:`` line.
 
         Use it instead of :meth:`receive_data`, not together with it. Call :meth:`events_received` afterwards. Raises the same errors.
         """
@@ -326,7 +325,7 @@ class ResponseStream:
     def receive_eof(self) -> None:
         """Process the end of the input. Idempotent. From here on :attr:`outcome` is not ``None``.
 
-        Raises ``RemoteProtocolError`` in strict mode if the input ended in the middle of something.
+        Raises ``RemoteProtocolError`` in strict mode if the input is incomplete.
         """
         if self._eof:
             return
@@ -368,14 +367,14 @@ class ResponseStream:
                 text = block[len(head) :]
                 if b"\n" not in text and self._take(name, text, len(block)):
                     continue
-            if block:  # not one blank line after another
+            if block:  # skip repeated blank lines
                 self._take_block(block)
 
     def _without_body(self, data: bytes) -> bytes:
-        """Return the first bytes of an event stream; empty if there are none yet, or if they belong to another body, which is kept."""
+        """Return the first bytes of an event stream; empty if there are none yet, or if they belong to another body. Keep that body."""
         if self._body is None:
             data = self._without_space(data)
-            # No line of an event stream begins with one of these.
+            # No line of an event stream begins with one of these characters.
             self._framed = bool(data) and data[:1] not in (b"{", b"[", b"<")
         if data and not self._framed:
             self._keep_body(data)
@@ -383,9 +382,9 @@ class ResponseStream:
         return data
 
     def _take(self, name: str, text: bytes, size: int) -> bool:
-        """Process a frame of ``size`` bytes from the name of its ``event:`` line, empty if it has none, and its data.
+        """Process a frame of ``size`` bytes, given the name in its ``event:`` line (empty if there is none) and its data.
 
-        Return false, and do nothing, if it has to be read as any other block.
+        Return false, without effect, if the frame must be parsed like any other block.
         """
         if self._done or self._resume_after is not None:
             return False
@@ -399,7 +398,7 @@ class ResponseStream:
         try:
             kind = value["type"]
             load = self._loaders[kind]
-        except (LookupError, TypeError):  # no object, no type, or none that has a class
+        except (LookupError, TypeError):  # no object, no type, or a type without a class
             self._take_value(self._exact(value, text), name, text)
             return True
         if name and kind != name:
@@ -407,7 +406,7 @@ class ResponseStream:
             return True
         found: list[DecodeFinding] = []
         event = load(value, found)
-        # A delta has no place for a large integer but in fields that its class does not know, and in nested objects.
+        # A delta can have a large integer only in fields that its class does not know, and in nested objects.
         has_place = kind not in DELTA_EVENTS or event.extra is not EMPTY or value.get("logprobs") or "agent" in value
         if has_place:
             if (exact := self._exact(value, text)) is not value:
@@ -423,7 +422,7 @@ class ResponseStream:
         return True
 
     def _exact(self, value: Any, text: bytes) -> Any:
-        """Return the value of a text with exact integers. Most texts have no large ones: then it is ``value``, as parsed fast."""
+        """Return the value of a text with exact integers: ``value``, which was parsed fast, unless the text has large integers."""
         if not may_have_large_integer(text):
             return value
         try:
@@ -460,7 +459,7 @@ class ResponseStream:
         self._take_value(value, name, data)
 
     def _take_value(self, value: Any, name: str, data: bytes | None = None, *, size: int | None = None) -> None:
-        """Process one JSON value, which should be one event. It came in ``data``, or was made from ``size`` other bytes."""
+        """Process one JSON value, which should be one event. It was decoded from ``data``, or derived from ``size`` other bytes."""
         found: list[DecodeFinding] = []
         if isinstance(value, dict):
             event = self._load(self._with_type(cast("dict[str, Any]", value), name), found)
@@ -478,13 +477,13 @@ class ResponseStream:
             self._events.append(event)
 
     def _note(self, found: list[DecodeFinding], event: Event) -> None:
-        """Report what the decoder found, except for positions: the accumulator works those out and reports them."""
+        """Report the findings of the decoder, except for positions: the accumulator resolves and reports those."""
         for finding in found:
             if finding.path not in _POSITIONS:
                 self._report(finding.code, f"{event.type} ${finding.path}", finding.detail, event)
 
     def _mend(self, data: bytes, name: str) -> Any:
-        """Decode data that is not JSON after replacing bytes that are not UTF-8; if that fails, return its text, marked."""
+        """Decode invalid JSON after replacing bytes that are not UTF-8; if that fails, return the text as an ``_Undecodable``."""
         text = data.decode("utf-8", "replace")
         if text.encode() != data:
             self._report("invalid-utf8", f"{name or 'frame'} $", repr(data[:80]))
@@ -515,7 +514,7 @@ class ResponseStream:
         return value
 
     def _already_seen(self, event: Event) -> bool:
-        """Return whether a resumed stream repeats an event of the interrupted one."""
+        """Return whether an event of a resumed stream repeats an event of the interrupted stream."""
         after = self._resume_after
         if after is None:
             return False
@@ -529,7 +528,7 @@ class ResponseStream:
         return False
 
     def _without_space(self, data: bytes) -> bytes:
-        """Return the first bytes without a byte-order mark and white space before them; empty while there is nothing else."""
+        """Return the first bytes without a leading byte-order mark and whitespace; empty while there is nothing else."""
         if self._undecided is not None:
             data = self._undecided + data
             if len(data) < len(_BOM) and _BOM.startswith(data):
@@ -540,7 +539,7 @@ class ResponseStream:
         return data.lstrip(_SPACE)
 
     def _keep_start(self, data: bytes) -> None:
-        """Keep the start of the input for :attr:`body`, unless it is plainly an event stream."""
+        """Keep the start of the input for :attr:`body`, unless it is clearly an event stream."""
         start = cast("bytearray", self._start)
         start += data[: _BODY_SHOWN - len(start)]
         if self._has_begun or begins_as_events(bytes(start[:_FIELD])):
@@ -548,7 +547,7 @@ class ResponseStream:
 
     @property
     def _has_begun(self) -> bool:
-        """Whether something was read that only an event stream has."""
+        """Whether something was read that occurs only in an event stream."""
         return self._done or self._sse.comments > 0 or self._accumulator.next_sequence_number is not None
 
     def _keep_body(self, data: bytes) -> None:
@@ -573,7 +572,7 @@ class ResponseStream:
         self._take_value(event, "", size=len(body))
 
     def _whole_response(self, value: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the event that stands for a response object sent instead of a stream; ``None`` if it is another object."""
+        """Return an event for a response object that was sent instead of a stream; ``None`` if it is not a response."""
         if value.get("object") != "response" and "output" not in value:
             return None
         self._report("json-body", "$", "a response object where a stream was asked for")
@@ -583,7 +582,7 @@ class ResponseStream:
         return {"type": kind, "sequence_number": self._accumulator.next_sequence_number or 0, "response": value}
 
     def _take_rest(self, rest: bytes) -> None:
-        """Process the lines of a frame that the end of the input cut short."""
+        """Process the lines of a frame that was cut off by the end of the input."""
         if not rest:
             return
         frame = self._sse.parse(rest)
@@ -607,7 +606,7 @@ class ResponseStream:
         self._accumulator.report(Anomaly(code, path, detail), event)
 
     def _with_context(self, error: ResponsesProtoError) -> ResponsesProtoError:
-        if self._accumulator.last_sequence_number is not None:  # before the first event there is none
+        if self._accumulator.last_sequence_number is not None:  # there is no number before the first event
             error.response = self.response
         error.cursor = self.cursor
         return error
@@ -619,7 +618,7 @@ class ResponseStream:
 
 
 def _wire_number(event: Any) -> int | None:
-    """Return the sequence number that the wire gives; ``None`` if there is none."""
+    """Return the sequence number from the wire; ``None`` if there is none."""
     if isinstance(event, UnknownEvent):
         number: Any = event.raw.get("sequence_number") if isinstance(event.raw, dict) else None
     else:
@@ -628,17 +627,17 @@ def _wire_number(event: Any) -> int | None:
 
 
 def data_of(event: Event) -> bytes | None:
-    """Return the JSON text that an event came in, byte for byte, except for a position that it lacked; ``None`` if none was kept.
+    """Return the JSON text of an event, byte for byte unless a position was repaired; ``None`` if the text was not kept.
 
-    A position that was missing is filled in, and a repeated sequence number is replaced, by what was worked out; other
-    contradictions stay. See ``ResponseStream(keep_data=True)``.
+    A missing position is filled in with the resolved value, and a wrong sequence number is replaced; other contradictions stay. See
+    ``ResponseStream(keep_data=True)``.
     """
     origin = event.extra.origin if isinstance(event.extra, Extra) else None
     return origin if isinstance(origin, bytes) else None
 
 
 def _keep_data(event: Any, value: Mapping[str, Any], data: bytes) -> None:
-    """Note what an event came in. ``value`` is the JSON object in ``data``."""
+    """Keep the JSON text of an event. ``value``: the JSON object in ``data``."""
     repaired: dict[str, Any] = {}
     absent = event.extra.absent if isinstance(event.extra, Extra) else ()
     for name in _POSITION_FIELDS:
@@ -652,13 +651,13 @@ def _keep_data(event: Any, value: Mapping[str, Any], data: bytes) -> None:
 
 
 class _Undecodable(str):
-    """The text of a frame that is not JSON. A class of its own, to tell it from a JSON string."""
+    """The text of a frame that is not JSON. A separate class, to distinguish it from a JSON string."""
 
     __slots__ = ()
 
 
 def _as_object(error: Any) -> dict[str, Any]:
-    """Return the body of an error as an object, whatever the server sent."""
+    """Return the body of an error as an object. Any other value becomes its message."""
     if isinstance(error, dict):
         return cast("dict[str, Any]", error)
     return {"message": error if isinstance(error, str) else repr(error)}

@@ -1,4 +1,4 @@
-"""Sign, verify and read webhooks: the messages with which a server tells that a background response has ended.
+"""Sign, verify and read webhooks: the messages with which a server reports that a background response has ended.
 
 ::
 
@@ -7,13 +7,13 @@
         case WebhookResponseCompleted():
             response = await client.retrieve(event.data.id)
 
-The signatures are those of Standard Webhooks: HMAC-SHA256 over ``id.timestamp.body``, keyed with the endpoint's secret. Pass the
-body as it was received: a body that was parsed and written again has other bytes, and another signature.
+The signatures follow Standard Webhooks: HMAC-SHA256 over ``id.timestamp.body``, keyed with the endpoint's secret. Pass the body exactly
+as received: a body that was parsed and serialized again has different bytes, and so a different signature.
 
-A verified webhook may still be a repeated one, because servers send again what was not answered with 2xx. Remember the ids of the events
-that you have handled.
+A verified webhook may still be a duplicate, because servers repeat a webhook that was not answered with 2xx. Remember the ids of the
+events that you have handled.
 
-:func:`sign_webhook` is the sender's half; :class:`responses_proto.server.WebhookEndpoint` sends.
+:func:`sign_webhook` is the sender's part; :class:`responses_proto.server.WebhookEndpoint` sends webhooks.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_TOLERANCE", "parse_webhook", "sign_webhook", "unwrap_webhook", "verify_webhook"]
 
 DEFAULT_TOLERANCE: Final = 300.0
-"""Seconds that a webhook's timestamp may differ from the time of the receiver, in either direction."""
+"""The seconds by which the timestamp of a webhook may differ from the receiver's clock, in either direction."""
 _PREFIX: Final = "whsec_"
 _VERSION: Final = "v1"
 _MAX_TIMESTAMP: Final = 18  # digits: enough for any clock, and few enough to convert
@@ -44,8 +44,8 @@ _MAX_TIMESTAMP: Final = 18  # digits: enough for any clock, and few enough to co
 def sign_webhook(body: bytes | str, secret: str | bytes, *, id: str, now: float | None = None) -> dict[str, str]:  # noqa: A002 - as in the header
     """Return the headers that sign the body of a webhook: ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature``.
 
-    ``id`` identifies the message, also when it is sent again. ``now`` is the time in seconds since 1970; default: the system's clock.
-    ``secret`` is that of :func:`verify_webhook`. Raises ``UsageError`` for a secret that is not one.
+    ``secret``: as for :func:`verify_webhook`. ``id``: identifies the message; use the same id when you send it again. ``now``: the time
+    in seconds since 1970; default: the system clock. Raises ``UsageError`` for an invalid secret.
     """
     timestamp = str(int(time.time() if now is None else now))
     signature = _signature(_key_of(secret), id, timestamp, _bytes_of(body)).decode()
@@ -79,14 +79,14 @@ def verify_webhook(
     """Check that a webhook was signed with the secret, and recently.
 
     * ``body``: the request's body, as received.
-    * ``headers``: the request's headers; the case of their names does not matter. Needed are ``webhook-id``, ``webhook-timestamp`` and
-      ``webhook-signature``.
+    * ``headers``: the request's headers, with names in any case. ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature`` are
+      required.
     * ``secret``: the endpoint's secret as the server shows it (``whsec_`` and Base64), or the key itself as bytes.
-    * ``now``: the time in seconds since 1970; default: the system's clock.
+    * ``now``: the time in seconds since 1970; default: the system clock.
     * ``tolerance``: the seconds by which the timestamp may differ from ``now``, in either direction.
 
     Raises ``WebhookVerificationError`` if the check fails. Answer such a request with 400, and do nothing else with it. Raises
-    ``UsageError`` for a secret that is not one, and for a body that was parsed already.
+    ``UsageError`` for an invalid secret, and for a body that was parsed already.
     """
     key, data = _key_of(secret), _bytes_of(body)
     names = {name.lower(): value for name, value in headers.items()}

@@ -2,7 +2,7 @@
 
 :func:`text_format` converts a Python type to the ``text.format`` of a request; :func:`structure` parses the answer of the model
 as that type. :func:`json_schema` also describes the models of the wire. :func:`partial_json` parses JSON that is not complete yet.
-Nothing in this folder awaits.
+Nothing in this package awaits.
 """
 
 from __future__ import annotations

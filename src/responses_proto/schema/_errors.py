@@ -11,20 +11,20 @@ _MAX_SHOWN_CHARS: Final = 60
 
 
 class ShapeError(Exception):
-    """A JSON value does not match a shape. ``steps`` are its path; each container prepends its own step."""
+    """A JSON value does not match a shape. ``steps`` is the path of the value; each container prepends its own step."""
 
     def __init__(self, message: str, *steps: str | int, right_type: bool = True, missing: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.steps: tuple[str | int, ...] = steps
         self.right_type = right_type
-        """Whether the value has the expected JSON type, though it does not match."""
+        """Whether the value has the expected JSON type, although it does not match."""
         self.missing = missing
         """Whether the last step names a missing property."""
 
     @property
     def rank(self) -> tuple[int, bool]:
-        """How specific the error is, to select one among the options of a union: the deeper, the more specific."""
+        """How specific the error is, to select one error among the options of a union. A deeper error is more specific."""
         return len(self.steps) - self.missing, self.right_type
 
     def copy(self) -> ShapeError:
@@ -40,13 +40,13 @@ def one_line(text: object) -> str:
 
 
 def shape_error(error: Exception, value: Any) -> ShapeError:
-    """Return the error of a class that refused a JSON value. Of several errors of pydantic, it is the most specific one."""
+    """Return a ``ShapeError`` for the error of a class that refused a JSON value; of several pydantic errors, for the most specific."""
     list_errors: Callable[[], list[Mapping[str, Any]]] = getattr(error, "errors", list[Any])
     located = [(each, *_location(each, value)) for each in list_errors()]
     if not located:
         message = error.args[0] if error.args else error
         return ShapeError(one_line(message) or type(error).__name__)
-    # The members of a union that a literal rules out are not those that were meant.
+    # A member of a union that is ruled out by a literal is not the intended one.
     ruled_out = {branch for each, _, branch in located if branch and each.get("type") == "literal_error"}
     meant = [each for each in located if each[2] not in ruled_out] or located
     first, steps, _ = max(meant, key=lambda each: len(each[1])) if any(branch for *_, branch in meant) else meant[0]
@@ -54,7 +54,7 @@ def shape_error(error: Exception, value: Any) -> ShapeError:
 
 
 def _location(error: Mapping[str, Any], value: Any) -> tuple[tuple[str | int, ...], tuple[str, ...]]:
-    """Return the path of an error of pydantic, and the members of unions on the way."""
+    """Return the path of a pydantic error, and the members of unions along the path."""
     steps: list[str | int] = []
     branch: list[str] = []
     location = error.get("loc", ())
@@ -87,7 +87,7 @@ def is_array(value: object) -> TypeGuard[list[Any]]:
 
 
 def json_type(value: object) -> str:
-    """Return the name of JSON Schema for the type of a JSON value."""
+    """Return the JSON Schema name of the type of a JSON value."""
     for kinds, name in _TYPE_NAMES:
         if isinstance(value, kinds):
             return name
@@ -105,7 +105,7 @@ _TYPE_NAMES: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
 
 
 def shown(value: object) -> str:
-    """Return a JSON value as it is written in messages: short, without what arrays and objects contain."""
+    """Return a JSON value as shown in messages: short, without the contents of arrays and objects."""
     if isinstance(value, str) and len(value) > _MAX_SHOWN_CHARS:
         return f"{value[:_MAX_SHOWN_CHARS]!r}…"
     if isinstance(value, (str, int, float)):
@@ -114,5 +114,5 @@ def shown(value: object) -> str:
 
 
 def type_error(expects: str, value: object) -> ShapeError:
-    """Return the error of a value that has another JSON type than is expected."""
+    """Return the error for a value whose JSON type is not the expected one."""
     return ShapeError(f"expected {expects}, got {shown(value)}", right_type=False)

@@ -1,8 +1,7 @@
 """Resolve the annotations of functions and classes.
 
-An annotation may be a string (``from __future__ import annotations``), or be evaluated late (Python 3.14). A name in it that the
-module does not have is looked up where it was written: in the functions around it, while they are running. The locals of a
-function that has returned are gone.
+An annotation may be a string (``from __future__ import annotations``), or be evaluated late (Python 3.14). A name in it that is not in
+the module is looked up in the enclosing functions, while they are running. The locals of a function that has returned are gone.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ _HELP: Final = "import it outside `if TYPE_CHECKING:`, and define it at the top 
 
 
 def parameter_hint(annotation: Any, function: Any, what: str) -> Any:
-    """Return the type that the annotation of a parameter of a function stands for.
+    """Return the resolved annotation of a parameter of a function.
 
-    Raises ``UsageError`` if it cannot be resolved; ``what`` describes the annotation in the message.
+    Raises ``UsageError`` if the annotation cannot be resolved; ``what`` describes it in the message.
     """
     if isinstance(annotation, type):
         return annotation
@@ -38,10 +37,10 @@ def parameter_hint(annotation: Any, function: Any, what: str) -> Any:
 
 
 def alias_value(alias: Any, path: str) -> Any:
-    """Return the type that a type alias stands for. Raises ``UsageError`` if a name in it cannot be resolved."""
+    """Return the type that a type alias refers to. Raises ``UsageError`` if a name in it cannot be resolved."""
     module = sys.modules.get(alias.__module__)
     names: dict[str, Any] = vars(module) if module is not None else {}
-    itself = {alias.__name__: alias}  # that of an alias in a function is not one of its module
+    itself = {alias.__name__: alias}  # the name of an alias in a function is not in the module
     what = f"{path}: a name in the type alias {alias.__name__}"
     return _resolve(lambda local: _hint(alias.__value__, names, {**local, **itself}), {}, "", names, what)
 
@@ -55,7 +54,7 @@ def _hint(annotation: Any, names: dict[str, Any], local: dict[str, Any]) -> Any:
 
 def class_hints(cls: Any, path: str) -> dict[str, Any]:
     """Return the annotations of a class and its bases. Raises ``UsageError`` if one cannot be resolved."""
-    own_name = {cls.__name__: cls}  # the name of a class in a function is not one of its module
+    own_name = {cls.__name__: cls}  # the name of a class in a function is not in the module
     module = sys.modules.get(cls.__module__)
     hints: dict[str, Any] = _resolve(
         lambda local: typing.get_type_hints(cls, localns={**local, **own_name}, include_extras=True),
@@ -69,7 +68,7 @@ def class_hints(cls: Any, path: str) -> dict[str, Any]:
 
 
 def own_annotations(cls: Any) -> Mapping[str, Any]:
-    """Return the annotations that a class has itself. They are not resolved."""
+    """Return the annotations of a class without its bases, unresolved."""
     if sys.version_info >= (3, 14):
         import annotationlib  # noqa: PLC0415 - new in Python 3.14
 
@@ -87,7 +86,7 @@ def _resolve(
     *,
     inner: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Return ``hints(local)``; if a name is missing, with the names around ``qualname`` and in ``inner`` too."""
+    """Return ``hints(local)``. If a name is missing, add the names in the functions around ``qualname``, and in ``inner``."""
     try:
         try:
             return hints(dict(local))
@@ -95,7 +94,7 @@ def _resolve(
             return hints({**_names_around(qualname, module), **(inner or {}), **local})
     except NameError as error:
         raise UsageError(f"{what} is not defined at run time ({error}); {_HELP}") from error
-    except Exception as error:  # whatever an expression can raise
+    except Exception as error:  # an annotation may raise anything
         raise UsageError(f"{what} cannot be read: {error}") from error
 
 
@@ -118,6 +117,6 @@ def _names_around(qualname: str, module: Mapping[str, Any]) -> dict[str, Any]:
     frame = inspect.currentframe()
     while frame is not None:
         if frame.f_globals is module and frame.f_code.co_qualname in functions:
-            found.setdefault(frame.f_code.co_qualname, dict(frame.f_locals))  # the innermost call counts
+            found.setdefault(frame.f_code.co_qualname, dict(frame.f_locals))  # use the innermost call
         frame = frame.f_back
     return {name: value for function in functions for name, value in found.get(function, {}).items()}

@@ -1,11 +1,11 @@
 """Read the metadata of ``Annotated[...]``: descriptions, constraints on the value, defaults and aliases.
 
 Constraints are recognized by the names of their attributes (``ge``, ``max_length``, ``pattern``, …). These names are shared by
-annotated_types, pydantic's ``Field`` and ``StringConstraints``, and ``msgspec.Meta``, so that none of them is imported. A
-:class:`Constraint` restricts the schema, as far as it has a keyword, and checks the value.
+annotated_types, pydantic's ``Field`` and ``StringConstraints``, and ``msgspec.Meta``, so none of them needs to be imported. A
+:class:`Constraint` restricts the schema, if there is a keyword for it, and checks the value.
 
-Metadata of these libraries with another effect, such as a predicate or a validator, is refused: a constraint is never dropped
-in silence. Metadata of anyone else is ignored (PEP 593).
+Metadata of these libraries with any other effect, such as a predicate or a validator, is refused: a constraint is never dropped
+silently. Metadata of other libraries is ignored (PEP 593).
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ class _Rule:
     """The meaning of one kind of constraint."""
 
     types: tuple[type, ...]
-    """The Python types of the values that it applies to."""
+    """The Python types of the values that the constraint applies to."""
     keywords: Mapping[str, str]
     """JSON type -> keyword."""
     holds: Callable[[Any, Any], bool]
-    """Returns whether a value fulfils the constraint with a bound."""
+    """Returns whether a value satisfies the constraint with a bound."""
     text: str
-    """What the constraint demands, with ``{}`` for the bound."""
+    """The requirement, with ``{}`` for the bound."""
 
 
 def _is_multiple(value: Any, base: Any) -> bool:
     if isinstance(value, float) or isinstance(base, float):
-        return bool(abs(math.remainder(value, base)) <= abs(value) / 1e9)  # so 0.3 is a multiple of 0.1
+        return bool(abs(math.remainder(value, base)) <= abs(value) / 1e9)  # tolerance, so that 0.3 is a multiple of 0.1
     return bool(value % base == 0)
 
 
@@ -89,7 +89,7 @@ _RULES: Final[Mapping[str, _Rule]] = {
 }
 """Attribute of the metadata -> the rule."""
 _NOT_STRICT: Final = frozenset({"minLength", "maxLength", "minProperties", "maxProperties"})
-"""Keywords that the strict subset lacks. The value is checked all the same."""
+"""Keywords that are not in the strict subset. The value is checked nevertheless."""
 _STRONGER: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     **dict.fromkeys(("minimum", "exclusiveMinimum", "minItems", "minLength", "minProperties"), max),
     **dict.fromkeys(("maximum", "exclusiveMaximum", "maxItems", "maxLength", "maxProperties"), min),
@@ -106,7 +106,7 @@ _HARMLESS: Final = frozenset(
         *("strict", "allow_inf_nan", "discriminator"),
     }
 )
-"""Options that do not restrict the values, or demand what holds for every value that is read here."""
+"""Options that do not restrict the values, or that hold for every value that is read here."""
 
 
 @attrs.frozen
@@ -114,14 +114,14 @@ class Constraint:
     """A constraint on a value."""
 
     name: str
-    """``ge``, ``max_length``, …"""
+    """The name of the constraint: ``ge``, ``max_length``, …"""
     bound: Any
-    """The bound, as it is compared in Python."""
+    """The bound as a Python value, for comparison."""
     json_bound: Any
     """The bound in a schema; ``None`` if it cannot be written there."""
 
     def applies_to(self, domain: type | None) -> bool:
-        """Return whether values of a Python type can be checked."""
+        """Return whether the constraint can check values of a Python type."""
         rule = _RULES[self.name]
         if domain is None or domain is bool or not issubclass(domain, rule.types):
             return False
@@ -130,20 +130,20 @@ class Constraint:
         return rule.types is not _SIZED or isinstance(self.bound, int)
 
     def excludes(self, other: Constraint) -> bool:
-        """Return whether one schema cannot state both constraints."""
+        """Return whether one schema cannot express both constraints."""
         return self.name == other.name and self.name in {"multiple_of", "pattern"} and self.bound != other.bound
 
     @property
     def text(self) -> str:
-        """What the constraint demands."""
+        """The requirement, as readable text."""
         bound: Any = self.json_bound or getattr(self.bound, "pattern", self.bound)
         return _RULES[self.name].text.format("any" if bound is ... else bound)
 
     def holds(self, value: Any) -> bool:
-        """Return whether a value fulfils the constraint."""
+        """Return whether a value satisfies the constraint."""
         try:
             return _RULES[self.name].holds(value, self.bound)
-        except (TypeError, ArithmeticError):  # times with and without a zone; an integer beyond every float
+        except (TypeError, ArithmeticError):  # times with and without a zone; an integer that is too large for a float
             return False
 
     def restrict(self, schema: dict[str, Any], *, strict: bool) -> None:
@@ -160,14 +160,14 @@ class Constraint:
 
 @attrs.frozen
 class Metadata:
-    """What the metadata of one ``Annotated`` says."""
+    """The metadata of one ``Annotated``."""
 
     description: str = ""
     constraints: tuple[Constraint, ...] = ()
     default: Callable[[], Any] | None = None
     """Returns the default value; ``None`` if there is none."""
     alias: str = ""
-    """The name of the field in JSON; empty if it has no other."""
+    """The name of the field in JSON; empty if there is no alias."""
 
 
 def is_field(value: object) -> bool:
@@ -176,9 +176,9 @@ def is_field(value: object) -> bool:
 
 
 def read_metadata(entries: Iterable[Any], path: str) -> Metadata:
-    """Return what the metadata of ``Annotated`` says. Later entries override earlier ones; all constraints hold.
+    """Return the metadata of an ``Annotated``. Later entries override earlier ones; all constraints apply.
 
-    Raises ``UsageError``, with the path, for a constraint that can neither be written in a schema nor be checked.
+    Raises ``UsageError``, with the path, for a constraint that can be neither expressed in a schema nor checked.
     """
     constraints: list[Constraint] = []
     found: dict[str, Any] = {}
@@ -221,7 +221,7 @@ def _options_of(entry: Any) -> Mapping[str, Any]:
     if entry is None or isinstance(entry, type):
         return {}
     if is_field(entry):
-        # A default of null is one.
+        # None counts as a default.
         return {
             name: value
             for name, value in entry._attributes_set.items()  # noqa: SLF001 - the only record of what was passed
@@ -272,7 +272,7 @@ def _default(found: Mapping[str, Any], path: str) -> Callable[[], Any] | None:
     try:
         parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError):  # a built-in class, which needs no argument
-        return factory  # type: ignore[no-any-return] # pydantic constraints that it is callable
+        return factory  # type: ignore[no-any-return] # pydantic checks that it is callable
     if any(p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters.values()):
         raise UsageError(f"{path}: a default_factory that takes the validated data is not supported")
     return factory  # type: ignore[no-any-return] # as above

@@ -1,7 +1,7 @@
 """Write the models of the wire as JSON Schema (draft 2020-12).
 
-The schemas say what a value on the wire looks like. They are made from the specs with which the codec loads values, so that both
-accept the same:
+The schemas describe values on the wire. They are generated from the specs with which the codec loads values, so that both accept the
+same values:
 
 * A class is an object. Its constants are ``const``; ``required`` lists the constants, and the fields that the class requires.
   Other properties are allowed, because a model keeps them in ``extra``.
@@ -11,9 +11,9 @@ accept the same:
 
 Classes and unions with a name become definitions, to which all others refer.
 
-Two things are stricter here than in the codec, which never drops a value: an object of an open union must have a ``type``
-(unless its class may omit it), and what would be reported as an anomaly is not valid. One is less strict: JSON Schema takes 1.0
-for an integer.
+The schemas are stricter than the codec, which never drops a value, in two ways: an object of an open union must have a ``type`` (unless
+its class may omit it), and values that would be reported as an anomaly are not valid. They are less strict in one: JSON Schema accepts
+1.0 as an integer.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ._shapes import Schema
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-"""The ``$schema`` of the schemas."""
+"""The value of ``$schema``."""
 
 _CONTAINERS: Final = (Union, types.UnionType, list, tuple, dict, abc.Sequence, abc.Mapping)
 _TYPE_NAMES: Final = ((str, "string"), (float, "number"), (int, "integer"), (bool, "boolean"))
@@ -54,16 +54,16 @@ def is_wire_type(tp: Any) -> bool:
 
 
 def wire_schema(tp: Any) -> Schema:
-    """Return the schema of a wire type, complete with its ``$defs``. Its top level is not a reference.
+    """Return the schema of a wire type, with its ``$defs``. Its top level is not a reference.
 
-    Raises ``UsageError`` if ``tp`` contains another type than models, JSON values and containers of them.
+    Raises ``UsageError`` if ``tp`` contains types other than models, JSON values and containers of them.
     """
     schemas = ModelSchemas()
     root = schemas.of(tp)
     name = str(root.get("$ref", "")).removeprefix(schemas.prefix)
     if name:
         root = {"title": name, **schemas.definitions[name]}
-        if schemas.uses[name] == 1:  # by the root alone: it does not contain itself
+        if schemas.uses[name] == 1:  # used only by the root: it does not contain itself
             del schemas.definitions[name]
     definitions = {"$defs": dict(sorted(schemas.definitions.items()))} if schemas.definitions else {}
     return {"$schema": DIALECT, **root, **definitions}
@@ -72,7 +72,7 @@ def wire_schema(tp: Any) -> Schema:
 class ModelSchemas:
     """Writes schemas of wire types, and collects the definitions that they refer to.
 
-    Call :meth:`of` for each type. ``prefix`` is the place of the definitions in the document.
+    Call :meth:`of` for each type. ``prefix``: the location of the definitions in the document.
     """
 
     def __init__(self, prefix: str = DEFINITIONS) -> None:
@@ -106,7 +106,7 @@ class ModelSchemas:
         arms = [self._reference(bare, _unions()[bare])] if bare in _unions() else self._arms(bare)
         if spec.null:
             last = arms[-1] if arms else {}
-            if last.keys() == {"type"}:  # scalars: one more of them
+            if last.keys() == {"type"}:  # scalars: add null to their types
                 arms[-1] = {"type": [*([last["type"]] if isinstance(last["type"], str) else last["type"]), "null"]}
             else:
                 arms.append({"type": "null"})
@@ -115,7 +115,7 @@ class ModelSchemas:
     def _arms(self, spec: ValueSpec) -> list[Schema]:
         """Return the alternatives of a value that is not null."""
         arms: list[Schema] = [{"enum": [*spec.known]}] if spec.known else []
-        # An integer is a number: the specs of floating-point numbers have both.
+        # Omit `integer` where `number` is allowed: the specs of floating-point numbers have both.
         kinds = spec.scalars - {int} if float in spec.scalars else spec.scalars
         names = [name for kind, name in _TYPE_NAMES if kind in kinds]
         if names:
@@ -129,7 +129,7 @@ class ModelSchemas:
         return arms
 
     def _objects(self, spec: ValueSpec) -> list[Schema]:
-        """Return the alternatives of a value that is an object of one of some classes."""
+        """Return the alternatives of a value that is an object of one of several classes."""
         tags = [tag for cls in spec.models if (tag := tag_of(cls)) is not None]
         known = {"properties": {"type": {"enum": tags}}, "required": ["type"]}
         arms: list[Schema] = []
@@ -137,11 +137,11 @@ class ModelSchemas:
         first_untyped: Schema = {}
         for cls in spec.models:
             arm = self._reference(cls, cls.__name__)
-            if tag_of(cls) is None:  # the class of every object whose `type` is none of the others
+            if tag_of(cls) is None:  # the class of all objects whose `type` matches no other class
                 is_open = False
                 arm = {**arm, "not": known} if tags else arm
             elif "type" in cls.wire_optional:
-                # An object without a `type` is of the first class whose required fields it has.
+                # An object without a `type` belongs to the first class whose required fields it has.
                 required = [field.wire for field in model_spec(cls).fields if field.required]
                 arm = {**arm, "not": first_untyped} if first_untyped else arm
                 first_untyped = first_untyped or {"properties": {"type": {"type": "null"}}, "required": required}
@@ -157,10 +157,10 @@ class ModelSchemas:
         name = self._names.get(key)
         if name is None:
             name = wanted
-            while name in self._names.values():  # a class from elsewhere has the same name
+            while name in self._names.values():  # a class of another module has the same name
                 name += "_"
             self._names[key] = name
-            # Registered by now, since it may contain itself.
+            # The name was registered before, because the type may contain itself.
             self.definitions[name] = self._union(key, name) if isinstance(key, ValueSpec) else self._object(key)
         self.uses[name] += 1
         return {"$ref": self.prefix + name}
@@ -171,7 +171,7 @@ class ModelSchemas:
     def _object(self, cls: type[Model]) -> Schema:
         spec = model_spec(cls)
         constants: dict[str, Schema] = {
-            # Null is taken for absent where the wire may omit the constant.
+            # Where the wire may omit the constant, null counts as absent.
             wire: {"anyOf": [{"const": text}, {"type": "null"}]} if wire in cls.wire_optional else {"const": text}
             for wire, text in spec.constants.items()
         }
@@ -226,7 +226,7 @@ def _union_texts() -> dict[str, str]:
 def _attribute_docstrings(module: str) -> dict[str, dict[str, str]]:
     """Return the docstrings of the attributes of a module's classes: class -> attribute -> text. The module itself is ``""``.
 
-    They are in the source only. Return nothing if there is none, as in a frozen program.
+    They exist only in the source. The result is empty if there is no source, as in a frozen program.
     """
     try:
         source = inspect.getsource(sys.modules[module])

@@ -81,7 +81,7 @@ _NO_METADATA: Final = Metadata()
 
 
 def add_type(cls: type[T], schema: JSONObject, load: abc.Callable[[Any], T]) -> None:
-    """Add a class to the types that have a shape. See :func:`responses_proto.schema.register_type`."""
+    """Register the shape of a class. See :func:`responses_proto.schema.register_type`."""
     if not isinstance(cls, type) or not isinstance(schema, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - for callers without a type checker
         raise UsageError(f"expected a class and a schema, got {cls!r} and {schema!r}")
     closed: JSONObject = {"properties": {"value": schema}, "required": ["value"], "additionalProperties": False}
@@ -90,12 +90,12 @@ def add_type(cls: type[T], schema: JSONObject, load: abc.Callable[[Any], T]) -> 
 
 
 def shape_of(annotation: Any, *, strict: bool = True) -> Shape:
-    """Return the shape of a type. Raises ``UsageError`` with the path of a part that the schema cannot express."""
+    """Return the shape of a type. Raises ``UsageError``, with the path, for a part that the schema cannot express."""
     return _ShapeBuilder(strict=strict).build(annotation, "$", {})
 
 
 def object_of(name: str, fields: abc.Mapping[str, tuple[Any, bool, str]], *, strict: bool = True) -> Object:
-    """Return the shape of a dictionary with these keys. The values are (annotation, whether it has a default, description)."""
+    """Return the shape of a dictionary. ``fields``: key -> (annotation, whether it has a default, description)."""
     builder = _ShapeBuilder(strict=strict)
     members = [
         _Member(name=key, annotation=annotation, optional=optional, description=description)
@@ -209,7 +209,7 @@ class _ShapeBuilder:
         return shape
 
     def field(self, member: _Member, path: str, type_arguments: abc.Mapping[Any, Any]) -> ObjectField:
-        """Return one property of an object, of which ``path`` is the path."""
+        """Return one property of an object. ``path``: the path of the object."""
         path = f"{path}.{member.name}"
         annotation, metadata = member.annotation, _NO_METADATA
         if not isinstance(annotation, type) and get_origin(annotation) is Annotated:
@@ -316,7 +316,7 @@ def _is_text(shape: Shape) -> bool:
 
 
 def _is_hashable(shape: Shape, seen: frozenset[int] = frozenset()) -> bool:
-    """Return whether the values of a shape can be in a set. ``seen`` are the classes around it."""
+    """Return whether the values of a shape can be in a set. ``seen``: the ids of the enclosing classes."""
     shape = unwrap(shape)
     if id(shape) in seen:
         return True
@@ -338,7 +338,7 @@ def _is_hashable(shape: Shape, seen: frozenset[int] = frozenset()) -> bool:
 
 
 def _hashed_names(cls: Any) -> set[str]:
-    """Return the fields that the hash of an object is made of, if it was generated."""
+    """Return the fields from which the hash of an object is computed, if its hash method was generated."""
     code = getattr(cls.__hash__, "__code__", None)
     if _is(cls, tuple):
         return set(cls._fields)
@@ -356,7 +356,7 @@ def _constrain(shape: Shape, constraints: tuple[Constraint, ...], path: str) -> 
     if isinstance(shape, Alias) and shape.shape is not None:
         return _constrain(shape.shape, constraints, path)
     if isinstance(shape, Union):
-        # Null is what the other options are not.
+        # Constraints apply to the other options, not to null.
         return Union(tuple(each if each is _NULL else _constrain(each, constraints, path) for each in shape.options))
     inner, before = (shape.shape, shape.constraints) if isinstance(shape, Constrained) else (shape, ())
     for constraint in constraints:
@@ -389,7 +389,7 @@ def _name_in(annotation: Any) -> str:
 
 
 def _substitute(argument: Any, type_arguments: abc.Mapping[Any, Any]) -> Any:
-    """Replace the type parameters in a type by their arguments."""
+    """Return a type with its type parameters replaced by their arguments."""
     if isinstance(argument, TypeVar):
         return type_arguments.get(argument, argument)
     parameters = getattr(argument, "__parameters__", ()) if get_origin(argument) is not None else ()
@@ -466,14 +466,14 @@ def _member(name: str, annotation: Any, optional: bool, default: Any, descriptio
 
 
 def _init_type(annotation: Any, path: str) -> Any:
-    """Return the type of an argument: ``T`` for ``InitVar[T]``, too."""
+    """Return the type of an argument. For ``InitVar[T]`` it is ``T``."""
     if annotation is dataclasses.InitVar:
         return _untyped(path)
     return cast("Any", annotation).type if isinstance(annotation, dataclasses.InitVar) else annotation
 
 
 def _scopes(cls: Any, arguments: tuple[Any, ...]) -> dict[str, abc.Mapping[Any, Any]]:
-    """Return what the type parameters stand for in the annotation of each field, by the class that it is from."""
+    """Return the values of the type parameters in the annotation of each field, by the class that defines the field."""
     own = dict(zip(getattr(cls, "__parameters__", ()), arguments, strict=False))
     scopes: dict[str, abc.Mapping[Any, Any]] = {}
     inherited: dict[str, Any] = {}
@@ -483,7 +483,7 @@ def _scopes(cls: Any, arguments: tuple[Any, ...]) -> dict[str, abc.Mapping[Any, 
             scopes |= _scopes(origin, tuple(_substitute(argument, own) for argument in get_args(base)))
             inherited |= own_annotations(origin)
     names = [a.alias for a in cls.__dict__.get("__attrs_attrs__", ()) if not a.inherited]
-    # A typed dictionary has the annotations of its bases, too.
+    # A typed dictionary also has the annotations of its bases.
     inherited = inherited if _is_typed_dict(cls) else {}
     names += [name for name, hint in own_annotations(cls).items() if inherited.get(name) is not hint]
     return {**scopes, **dict.fromkeys(names, own)}

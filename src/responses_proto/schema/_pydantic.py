@@ -1,8 +1,8 @@
 """Support pydantic models, which have a schema and a validator. They are recognized by their methods; pydantic is not imported.
 
-The schema of the model is converted to the strict subset. A field with a default is required there, because null does not stand
-for the default in pydantic. Keywords that the subset lacks (lengths, defaults, titles) are dropped from the schema; pydantic
-still checks them when a value is read. If the schema need not be strict, it is the one of pydantic.
+The schema of the model is converted to the strict subset. A field with a default is required there, because null does not mean the
+default in pydantic. Keywords that the subset lacks (lengths, defaults, titles) are dropped from the schema; pydantic still checks them
+when a value is read. If the schema need not be strict, the schema of pydantic is used unchanged.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def is_pydantic_like(cls: type[Any]) -> bool:
-    """Return whether a class is a dataclass of pydantic, or has the methods of a pydantic model."""
+    """Return whether a class is a pydantic dataclass, or has the methods of a pydantic model."""
     return _is_pydantic_dataclass(cls) or (hasattr(cls, "model_json_schema") and hasattr(cls, "model_validate_json"))
 
 
@@ -45,13 +45,13 @@ class PydanticShape(Shape):
     original: Schema
     """The schema of the model, as pydantic generates it."""
     validate: Callable[..., Any]
-    """Returns the value of a JSON text. Raises ``ValueError``."""
+    """Returns the value for a JSON text. Raises ``ValueError``."""
     options: frozenset[str]
-    """The supported ones of the options ``strict`` and ``extra`` of ``validate``."""
+    """The options that ``validate`` supports, of ``strict`` and ``extra``."""
 
     @classmethod
     def of(cls, model: Any, path: str, *, strict: bool) -> PydanticShape:
-        """Return the shape of a model. Raises ``UsageError`` if it has no schema, or none that is ``strict``."""
+        """Return the shape of a model. Raises ``UsageError`` if it has no schema, or with ``strict`` no strict schema."""
         name = getattr(model, "__name__", str(model))
         try:
             if _is_pydantic_dataclass(getattr(model, "__origin__", model)):
@@ -111,7 +111,7 @@ class PydanticShape(Shape):
 
     @functools.cached_property
     def _is_open(self) -> bool:
-        """Whether a part of it keeps keys that the schema does not name."""
+        """Whether a part of the model keeps keys that the schema does not name."""
         return any(schema.get("additionalProperties") is True for schema in self.own_definitions.values())
 
     def may_match(self, value: Any, *, exact: bool) -> bool:
@@ -152,13 +152,13 @@ class PydanticShape(Shape):
 
 @functools.lru_cache
 def _options_of(validate: Callable[..., Any]) -> frozenset[str]:
-    """Return which of the options of pydantic's validation a function has."""
+    """Return the options of pydantic's validation that a function supports."""
     return frozenset({"strict", "extra"} & inspect.signature(validate).parameters.keys())
 
 
 @attrs.frozen(eq=False)
 class _Definition:
-    """A definition in the schema of a model. It equals that of the same class in the schema of another model."""
+    """A definition in the schema of a model. It is equal to the definition of the same class in the schema of another model."""
 
     name: str
     definitions: Mapping[str, Schema]
@@ -170,7 +170,7 @@ class _Definition:
         return isinstance(other, _Definition) and self.name == other.name and self._closure() == other._closure()
 
     def _closure(self) -> Mapping[str, Schema]:
-        """Return the definition and all that it refers to."""
+        """Return the definition and all definitions that it refers to."""
         found: dict[str, Schema] = {}
         pending: list[Any] = [{"$ref": DEFINITIONS + self.name}]
         while pending:
@@ -187,7 +187,7 @@ class _Definition:
 
 
 def _renamed(schema: Any, path: str, reference: Callable[[str], Schema]) -> Any:
-    """Return a schema with the new names of the definitions."""
+    """Return a schema whose references are replaced by those that ``reference`` returns."""
     if is_array(schema):
         return [_renamed(each, path, reference) for each in schema]
     if not is_object(schema):
@@ -214,7 +214,7 @@ def to_strict(schema: Any, path: str, reference: Callable[[str], Schema]) -> Sch
 
 
 def _with_items(schema: Schema) -> Schema:
-    """Return the schema of a tuple of fixed length without ``prefixItems``, as that of a native one."""
+    """Return the schema of a tuple of fixed length without ``prefixItems``, as for a native tuple."""
     positions: list[Schema] = schema.get("prefixItems", [])
     if not positions or not schema.get("minItems") == schema.get("maxItems") == len(positions):
         return schema

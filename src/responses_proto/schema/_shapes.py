@@ -2,22 +2,21 @@
 
 How shapes work
 ---------------
-:mod:`._planner` turns a type annotation into a tree of :class:`Shape` objects; a recursive type makes it a graph. A shape does
-two things, so that the schema that is sent and the values that are accepted always agree:
+:mod:`._planner` turns a type annotation into a tree of :class:`Shape` objects; a recursive type makes it a graph. A shape does two
+things, so that the schema and the accepted values always agree:
 
 * :meth:`Shape.schema` returns the JSON Schema of the type, in the strict subset (see :mod:`._strict`). Every object lists all
   its properties as required and allows no others; an optional property can be null; alternatives are ``anyOf``. If
-  ``Definitions.strict`` is false, an optional property is not required instead, and all keywords are used. A shape that
-  is used twice, or that contains itself, is put into ``$defs`` by :class:`Definitions`, and referred to.
+  ``Definitions.strict`` is false, an optional property is not required instead, and all keywords are used. A shape that is used twice,
+  or that contains itself, is put into ``$defs`` by :class:`Definitions` and referenced.
 * :meth:`Shape.read` converts a JSON value to a value of the type, or raises :class:`ShapeError` with the path of the value that
   does not match.
 
-The options of a union are tried; :attr:`Shape.tags`, the literals of a class, rule out most of them. This takes two passes. In
-the *exact* pass nothing is converted and no key is ignored; then comes a tolerant pass, in which 1.0 is accepted as an integer
-and, unless ``ReadCache.closed``, unknown keys are ignored. So ``1`` becomes an ``int`` for ``float | int``, and of two classes
-the one that has all the keys is used. If no option matches, the error is that of the option that matched furthest.
-:class:`ReadCache` keeps each result, because otherwise nested unions would read the same value a number of times that is
-exponential in its depth.
+The options of a union are tried in turn; :attr:`Shape.tags`, the literals of a class, rule out most of them. This takes two passes. In
+the *exact* pass, nothing is converted and no key is ignored. In the tolerant pass after it, 1.0 is accepted as an integer and, unless
+``ReadCache.closed``, unknown keys are ignored. So ``1`` becomes an ``int`` for ``float | int``, and of two classes the one with all the
+keys is used. If no option matches, the error of the option that matched furthest is raised. :class:`ReadCache` keeps each result,
+because otherwise nested unions would read the same value a number of times that is exponential in its depth.
 """
 
 from __future__ import annotations
@@ -61,19 +60,19 @@ class Shape(abc.ABC):
 
     @property
     def definition(self) -> tuple[Hashable, str] | None:
-        """A key that says what is defined, and a name for it; ``None`` for a shape that is never put into ``$defs``."""
+        """The key and the name of the definition; ``None`` for a shape that is never put into ``$defs``."""
         return None
 
     def parts(self) -> Iterable[Shape]:
-        """Return the shapes that this one consists of."""
+        """Return the shapes that this shape consists of."""
         return ()
 
     def inner_definitions(self) -> Iterable[Hashable]:
-        """Return the keys of the definitions that the schema of this shape refers to, besides those of its parts."""
+        """Return the keys of the definitions that the schema of this shape refers to, except for those of its parts."""
         return ()
 
     def tags(self) -> Mapping[str, list[Any]]:
-        """Return the properties of an object that have one of some literals: name -> values."""
+        """Return the properties of an object whose values are literals: name -> values."""
         return {}
 
     def may_match(self, value: Any, *, exact: bool) -> bool:  # noqa: ARG002 - for subclasses
@@ -128,12 +127,12 @@ class ReadCache:
 
 @attrs.frozen(eq=False)
 class Scalar(Shape):
-    """A string, number, boolean or null, or a type that is written as one."""
+    """A string, number, boolean or null, or a type that is represented by one in JSON."""
 
     label: str
     base_schema: Schema
     convert: Callable[[Any, bool], Any]
-    """Convert a JSON value; the second argument is ``exact``. Raises ``TypeError`` for a wrong JSON type, else ``ValueError``."""
+    """Converts a JSON value; the second argument is ``exact``. Raises ``TypeError`` for a wrong JSON type, else ``ValueError``."""
     python: type
     """The Python type of the values."""
     strict: bool = True
@@ -170,7 +169,7 @@ _MAX_EXACT_FLOAT: Final = 2**53
 def _integer(value: Any, exact: bool) -> int:  # noqa: FBT001 - the signature of `Scalar.convert`
     if type(value) is float and not exact and value.is_integer():
         if abs(value) > _MAX_EXACT_FLOAT:
-            raise ValueError(value)  # it may stand for other integers, too
+            raise ValueError(value)  # the float may represent several integers
         return int(value)  # for JSON Schema, 1.0 is an integer
     if type(value) is not int:
         raise TypeError
@@ -250,7 +249,7 @@ SCALARS: Final = _scalars(
     (dt.time, "a time (ISO 8601)", {"type": "string", "format": "time"}, _text(dt.time.fromisoformat)),
     (dt.timedelta, "a duration (ISO 8601)", {"type": "string", "format": "duration"}, _text(_timedelta)),
     (uuid.UUID, "a UUID", {"type": "string", "format": "uuid"}, _text(uuid.UUID)),
-    # Servers support no format for it.
+    # Servers support no format for decimal numbers.
     (decimal.Decimal, "a decimal number", {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}, _decimal),
 )
 """Type -> shape, for types without parameters."""
@@ -264,7 +263,7 @@ LAX_SCALARS: Final = _scalars(
     (bytes, "bytes in base64", {"type": "string", "contentEncoding": "base64"}, _text(_bytes)),
     strict=False,
 )
-"""As :data:`SCALARS`, for types that are only supported if the schema is not strict."""
+"""Like :data:`SCALARS`, for types that are only supported if the schema is not strict."""
 
 
 @attrs.frozen(eq=False)
@@ -301,7 +300,7 @@ class Choice(Shape):
 
 
 def has_value(values: Iterable[Any], value: Any) -> bool:
-    """Return whether a JSON value is one of some values. 1 and true are different."""
+    """Return whether a JSON value is one of these values. 1 and true are different."""
     return any(type(each) is type(value) and each == value for each in values)
 
 
@@ -426,27 +425,27 @@ class ObjectField:
     shape: Shape
     description: str = ""
     optional: bool = False
-    """Whether the property has a default. On the wire, null stands for the default."""
+    """Whether the property has a default. On the wire, null means the default."""
     default: Callable[[], Any] | None = None
-    """Returns the default; ``None`` if ``Object.build`` knows it."""
+    """Returns the default; ``None`` if ``Object.build`` supplies it."""
 
     @property
     def nullable(self) -> bool:
-        """Whether null is a value of the shape; then null is this value and not the default."""
+        """Whether null is a value of the shape. If so, null means this value and not the default."""
         return accepts_null(self.shape)
 
     @property
     def tags(self) -> list[Any]:
-        """The literals that the property can be; empty if it can be anything else."""
+        """The literals that the property can have; empty if it can have other values."""
         shape = unwrap(self.shape)
         if not isinstance(shape, Choice):
             return []
-        # A single literal tells classes apart: it is always there.
+        # A single literal distinguishes classes, so it is always present.
         return [*shape.values, None] if self.optional and len(shape.options) > 1 else shape.values
 
     @property
     def omissible(self) -> bool:
-        """Whether null stands for the default."""
+        """Whether the property may be null or missing, for the default."""
         return self.optional and len(self.tags) != 1
 
     def schema(self, definitions: Definitions) -> Schema:
@@ -494,7 +493,7 @@ class Object(Shape):
     def may_match(self, value: Any, *, exact: bool) -> bool:
         if not super().may_match(value, exact=exact):
             return False
-        # `read` raises the best error for what is not an object.
+        # `read` raises the best error for a value that is not an object.
         return not (exact and is_object(value)) or not (self._unknown(value) or self._missing(value))
 
     def _missing(self, value: Mapping[str, Any]) -> list[str]:
@@ -539,7 +538,7 @@ def _build(build: Callable[[Any], Any], parts: Any) -> Any:
 
 @attrs.frozen(eq=False)
 class Union(Shape):
-    """One of several shapes. See the module docstring for how a value is matched."""
+    """One of several shapes. The module docstring describes how a value is matched."""
 
     options: tuple[Shape, ...]
 
@@ -573,7 +572,7 @@ class Union(Shape):
         raise self._tag_error(value) or type_error(self.expects, value)
 
     def _tag_error(self, value: Any) -> ShapeError | None:
-        """Return the error of a tag that is none of those of the options."""
+        """Return the error for a tag that matches no option."""
         if not is_object(value):
             return None
         tags = [tags for option in self.options if (tags := unwrap(option).tags())]
@@ -586,7 +585,7 @@ class Union(Shape):
 
 @attrs.frozen(eq=False)
 class _Wrapper(Shape):
-    """A shape with something added."""
+    """A shape with an addition."""
 
     shape: Shape
 
@@ -613,7 +612,7 @@ class WithDescription(_Wrapper):
 
 @attrs.frozen(eq=False)
 class Constrained(_Wrapper):
-    """A shape with constraints on the value, all of which apply to it."""
+    """A shape with constraints on its values. All constraints apply."""
 
     constraints: tuple[Constraint, ...]
 
@@ -662,7 +661,7 @@ class Alias(Shape):
 
 
 def _undescribed(shape: Shape) -> Shape:
-    """Return the shape that an alias or a shape with a description stands for."""
+    """Return a shape without its name and description."""
     if type(shape) is Scalar:  # `isinstance` is slow for abstract classes
         return shape
     seen: set[int] = set()
@@ -700,12 +699,12 @@ def with_description(schema: Schema, description: str) -> Schema:
     if not description:
         return schema
     if "$ref" in schema:
-        schema = {"anyOf": [schema]}  # servers allow no keyword beside a reference
+        schema = {"anyOf": [schema]}  # servers allow no keyword next to a reference
     return {**schema, "description": description}
 
 
 def any_of(schemas: Iterable[Schema]) -> Schema:
-    """Return the schema of what matches one of some schemas."""
+    """Return a schema for values that match any of these schemas."""
     options: list[Schema] = []
     for schema in schemas:
         for option in schema["anyOf"] if schema.keys() == {"anyOf"} else (schema,):
@@ -743,10 +742,10 @@ class Definitions:
                 self._uses[key] = self._uses.get(key, 0) + 1
 
     def define(self, key: Hashable, name: str, make: Callable[[], Schema]) -> Schema:
-        """Return a reference to the definition with a key. If there is none yet, ``make`` makes it."""
+        """Return a reference to the definition with this key. If there is none yet, create it with ``make``."""
         if key not in self._names:
             name = self._names[key] = self._unique_name(name)
-            self.schemas[name] = {}  # reserves the place, so that the order is that of first use
+            self.schemas[name] = {}  # reserves the place, so that definitions are in order of first use
             self.schemas[name] = make()
         return {"$ref": DEFINITIONS + self._names[key]}
 

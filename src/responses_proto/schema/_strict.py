@@ -1,7 +1,7 @@
 """Define the strict subset of JSON Schema, and check schemas against it (Structured outputs, Supported schemas).
 
-In the strict subset every object requires all its properties and allows no others, and most validation keywords are missing.
-Servers that enforce a schema (``strict: true``) refuse a schema outside of it.
+In the strict subset, every object requires all its properties and allows no others, and most validation keywords are missing.
+Servers that enforce a schema (``strict: true``) refuse schemas outside of the subset.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 DEFINITIONS: Final = "#/$defs/"
-"""The place of the definitions that a schema refers to."""
+"""The location of the definitions that a schema refers to."""
 BOUNDS: Final = (
     "multipleOf", "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "minItems", "maxItems",
 )  # fmt: skip
@@ -32,7 +32,7 @@ NO_FREE_KEYS: Final = (
 )
 NO_ANY: Final = "the strict subset has no values of any type: name the types, or pass strict=False"
 
-# Beside the keyword on the left, only those on the right and _ANNOTATIONS may stand. The first row that applies counts.
+# A schema with the keyword on the left may only have the keywords on the right and _ANNOTATIONS. The first row that applies is used.
 _ANNOTATIONS: Final = frozenset({"title", "description"})
 _COMBINATIONS: Final[tuple[tuple[str, frozenset[str]], ...]] = (
     ("anyOf", frozenset({"anyOf"})),
@@ -54,14 +54,14 @@ _MAX_DEPTH: Final = 10
 _MAX_PROPERTIES: Final = 5_000
 _MAX_ENUM_VALUES: Final = 1_000
 _MAX_CHARS: Final = 120_000
-"""The limit for the names of properties and definitions, and the values of ``enum`` and ``const``, together."""
+"""The limit of characters for the names of properties and definitions, and the values of ``enum`` and ``const``, together."""
 
-# Groups other than `(?:` look around, set flags or have names; servers' patterns have no back references either.
+# Other groups than `(?:` are lookarounds, flags or named groups. Servers support neither these nor back references.
 _NOT_PORTABLE: Final = re.compile(r"(?<!\\)(?:\\\\)*(?:\(\?(?!:)|\\[1-9AZzGbB])")
 
 
 def is_portable_pattern(pattern: object) -> TypeGuard[str]:
-    """Return whether servers support a pattern: whether it is a regular expression without lookaround and back references."""
+    """Return whether servers support a pattern: a valid regular expression without lookaround and back references."""
     if not isinstance(pattern, str) or _NOT_PORTABLE.search(pattern):
         return False
     try:
@@ -74,18 +74,18 @@ def is_portable_pattern(pattern: object) -> TypeGuard[str]:
 def fits_strict(schema: Mapping[str, Any]) -> bool:
     """Return whether a schema of arguments or of an answer is in the strict subset.
 
-    Returns false in case of doubt, and if it is not a schema: one schema outside of the subset makes the server refuse the
-    request.
+    Returns false if in doubt, or if the value is not a schema, because one schema outside of the subset makes the server refuse the
+    whole request.
     """
     try:
         return schema.get("type") == "object" and _Judge(schema.get("$defs", {})).fits(schema)
-    except (AttributeError, TypeError, ValueError):  # a part of it has another type than a schema has
+    except (AttributeError, TypeError, ValueError):  # a part has a type that is invalid in a schema
         return False
 
 
 @attrs.define
 class _Judge:
-    """Judges the parts of one schema, and counts what is limited for all of them together."""
+    """Checks the parts of one schema, and counts the totals that are limited for the whole schema."""
 
     definitions: Mapping[str, Any]
     properties: int = 0

@@ -1,24 +1,23 @@
 """Parse JSON text that is not complete yet: arguments of a call, structured output.
 
-A model writes JSON token by token, and a user interface may show it meanwhile. :func:`partial_json` returns the *certain* part
-of the value: the complete value will start with it, however the text continues. Of what is not complete,
+A model writes JSON token by token, and a user interface may show it before it is complete. :func:`partial_json` returns the *certain*
+part of the value: the complete value will start with it, however the text continues. Of an incomplete unit at the end of the text:
 
 * a string is included up to its last character, without an incomplete escape or the first half of a surrogate pair;
-* an object or array is included with the members that it has;
+* an object or array is included with the members so far;
 * a number, ``true``, ``false``, ``null``, a key, and a key without a value are omitted.
 
-A number is certain once another character follows it, or once the text is known to be complete. At the first character that is
-not valid JSON, parsing stops: the value before it is kept, and :attr:`PartialJSON.invalid_at` is its position. If a key is
+A number is certain once another character follows it, or once the text is known to be complete. Parsing stops at the first character
+that is not valid JSON: the value so far is kept, and :attr:`PartialJSON.invalid_at` is the position of the character. If a key is
 repeated, the last value is used; this is the only case in which a returned value is replaced later.
 
 How the parser works
 --------------------
-:class:`PartialJSON` is a state machine that is fed one piece of text after the other. ``_expected`` is what the text must
-continue with (a value, a key, a colon, the rest of a string, ...). ``_stack`` holds the containers that are open, outermost
-first; each is a real ``dict`` or ``list`` that grows in place. A closed container is moved into the one around it. The unit
-that is being read (string, number or literal) is collected in ``_pieces`` and put into the innermost container when it ends.
-An escape that a piece of text cuts off is kept in ``_rest`` and read again with the next piece; nothing else is read twice, so
-the cost is linear in the text.
+:class:`PartialJSON` is a state machine that is fed one piece of text after the other. ``_expected`` is the unit that must come next
+(a value, a key, a colon, the rest of a string, ...). ``_stack`` holds the open containers, outermost first; each is a real ``dict`` or
+``list`` that grows in place. A closed container is moved into the enclosing one. The current unit (string, number or literal) is
+collected in ``_pieces`` and put into the innermost container when it ends. An escape that is cut off at the end of a piece is kept in
+``_rest`` and read again with the next piece; nothing else is read twice, so the cost is linear in the text.
 """
 
 from __future__ import annotations
@@ -42,8 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["PartialJSON", "PartialSource", "partial_json"]
 
 PartialSource: TypeAlias = str | Item | OutputText | InputText | Text
-"""A source of JSON: a string, the arguments of a call, or the text of a message or content part. All other items have no JSON,
-so nothing about them is certain."""
+"""A source of JSON: a string, the arguments of a call, or the text of a message or content part. All other items have no JSON, and so
+no certain part."""
 
 _WHITESPACE: Final = re.compile(r"[ \t\n\r]*")
 _PLAIN: Final = re.compile(r'[^"\\\x00-\x1f]*')
@@ -71,7 +70,7 @@ _COMPLETE_NUMBERS: Final = frozenset({"zero", "integer", "fraction", "exponent"}
 
 
 class _Expected(enum.Enum):
-    """What the text must continue with."""
+    """The unit that must come next in the text."""
 
     VALUE = enum.auto()
     ELEMENT = enum.auto()
@@ -97,10 +96,10 @@ def partial_json(
 ) -> JSONValue | Unset:
     """Return the certain part of the JSON value in ``source``; ``UNSET`` if there is none.
 
-    ``complete`` says whether the text is complete. The default is true for an item with the status ``completed`` and for an
-    approval request, else false. Text that is not JSON is not an error. Raises ``LimitExceeded`` if the text is nested too deep.
+    ``complete``: whether the text is complete. The default is true for an item with the status ``completed`` and for an approval
+    request, else false. Text that is not JSON is not an error. Raises ``LimitExceeded`` if the text is nested too deep.
 
-    The cost is linear in the text. To follow a text that grows, use :class:`PartialJSON`, which reads each piece once.
+    The cost is linear in the text. To follow a growing text, use :class:`PartialJSON`, which reads each piece once.
     """
     text, is_complete = _text_of(source)
     if complete is None:
@@ -151,9 +150,9 @@ class _Open:
 class PartialJSON:
     """Parses one JSON text that is received in pieces.
 
-    Call :meth:`feed` with each piece, then :meth:`close`. Each character is read once, wherever the text is split. Read
-    :attr:`value` at any time: it costs a shallow copy of the open containers, and a copy of the open string. A returned value is
-    never changed later.
+    Call :meth:`feed` with each piece, then :meth:`close`. Each character is read once, wherever the text is split. :attr:`value` can be
+    read at any time: the cost is a shallow copy of the open containers, and a copy of the open string. A returned value is never changed
+    later.
     """
 
     def __init__(self, *, limits: Limits | None = None) -> None:
@@ -189,9 +188,9 @@ class PartialJSON:
         return result
 
     def elements(self, key: str | None = None, start: int = 0) -> list[JSONValue]:
-        """Return the complete elements of a list, from the index ``start``: of the value itself, or of its member ``key``.
+        """Return the complete elements of a list, from the index ``start`` on. The list is the value itself, or its member ``key``.
 
-        Empty if there is no such list, or not yet. The elements are not copied, and are never changed later.
+        The result is empty if there is no such list yet. The elements are not copied, and are never changed later.
         """
         found: Any = self._stack[0].value if self._stack else self._root
         if isinstance(found, dict):
@@ -208,8 +207,8 @@ class PartialJSON:
     def feed(self, delta: str) -> None:
         """Parse the next piece of text. Everything after the first invalid character is ignored.
 
-        Raises ``LimitExceeded`` if containers are nested too deep, in this and in every later call, and ``LocalProtocolError``
-        after :meth:`close`.
+        Raises ``LimitExceeded``, in this and every later call, if containers are nested too deep, and ``LocalProtocolError`` after
+        :meth:`close`.
         """
         if self._closed:
             raise LocalProtocolError("feed() was called after close(): create another PartialJSON for another text")

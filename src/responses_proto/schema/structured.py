@@ -12,22 +12,22 @@
 
 Supported types: classes of attrs and dataclasses, ``TypedDict``, ``NamedTuple``, pydantic models and dataclasses, ``Literal``,
 enumerations, unions, lists, tuples and sets, ``str``, ``int``, ``float``, ``bool``, ``None``, ``datetime``, ``date``, ``time``,
-``timedelta`` (ISO 8601, such as ``PT5M``), ``UUID`` and ``Decimal``. They can be generic, nested and recursive,
-by their name, by ``Self`` or by a type alias.
+``timedelta`` (ISO 8601, such as ``PT5M``), ``UUID`` and ``Decimal``. They can be generic and nested, and recursive by name, by ``Self``
+or by a type alias.
 
 The strict subset of JSON Schema cannot express other types. With ``strict=False``, for servers that do not enforce schemas,
-these are supported too: ``dict`` and ``dict[str, X]``, ``Any`` and ``object``, lists and tuples without types of their elements,
-``bytes`` (in base64), and ``Path``. :func:`register_type` adds a class of your own.
+these are supported too: ``dict`` and ``dict[str, X]``, ``Any`` and ``object``, lists and tuples without element types, ``bytes`` (in
+Base64), and ``Path``. :func:`register_type` adds your own class.
 
 Descriptions are taken from docstrings, from ``metadata={"description": ...}`` of a field, and from ``Annotated``: a string,
 ``Doc("...")``, or pydantic's ``Field(description=...)``. Constraints in ``Annotated``, of annotated_types (``Ge``, ``MaxLen``, …) or
-``Field`` (``ge=``, ``pattern=``, …), are added to the schema as far as it has a keyword, and checked when a value is read. One that
-cannot be checked, such as a predicate, is refused. ``Field`` can also be the default of a field, and have ``default``,
+``Field`` (``ge=``, ``pattern=``, …), are added to the schema if there is a keyword for them, and checked when a value is read. A
+constraint that cannot be checked, such as a predicate, is refused. ``Field`` can also be the default of a field, and have ``default``,
 ``default_factory`` and ``alias``.
 
-The strict subset has no optional properties. A field with a default can therefore be null on the wire, and then has its
-default; if null is a value of the field's type, it is this value. A field with a single literal, such as ``kind: Literal["a"]
-= "a"``, is always required, because it tells classes apart. Fields of pydantic models are always required.
+The strict subset has no optional properties. A field with a default can therefore be null on the wire, which means the default, or the
+value ``None`` if the type of the field includes it. A field with a single literal, such as ``kind: Literal["a"] = "a"``, is always
+required, because it distinguishes classes. Fields of pydantic models are always required.
 
 A type that is not a JSON object is wrapped in one, as ``{"value": ...}``, and unwrapped again.
 """
@@ -98,7 +98,7 @@ _WRAPPER_KEY: Final = "value"
 _MAX_NAME_CHARS: Final = 64
 _FINAL: Final = "final_answer"
 _MAX_BEFORE_FENCE: Final = 1024
-"""Characters within which a text that begins with a backtick has to open its fence, to be read while it arrives."""
+"""The number of characters within which a text that begins with a backtick must open a fence. After that, it is read as JSON."""
 _MAX_PLANS: Final = 256
 _UNFINISHED: Final = frozenset({"queued", "in_progress", "incomplete", "failed", "cancelled"})
 
@@ -127,14 +127,14 @@ class Refused:
 
 @attrs.frozen
 class Incomplete:
-    """The response is not completed, so its text is not parsed as the answer."""
+    """The response did not complete, so its text is not parsed as the answer."""
 
     reason: str
     """``max_output_tokens``, ``content_filter``, the code of an error, ``truncated``, or else the status of the response."""
     partial: JSONValue | Unset = UNSET
     """The JSON received so far; ``UNSET`` if there is none."""
     message: str = attrs.field(default="", eq=False)
-    """What the server says about it; empty if it says nothing."""
+    """The message of the server; empty if there is none."""
     response: Response | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
     """The response; see its ``error`` and ``incomplete_details``."""
 
@@ -146,7 +146,7 @@ class Invalid:
     path: str
     """The JSONPath of the value that does not match; ``$`` if the text is not JSON."""
     message: str
-    """What is wrong, in one line."""
+    """A description of the fault, in one line."""
     text: str = ""
     """The whole text."""
     response: Response | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
@@ -167,9 +167,9 @@ class Parameter:
     type: Any
     """The annotation."""
     optional: bool = False
-    """Whether it has a default, and so can be null on the wire."""
+    """Whether the parameter has a default, and so can be null on the wire."""
     description: str = ""
-    """The description for the model; if empty, that in ``Annotated`` is used."""
+    """The description for the model; if empty, the description in ``Annotated`` is used."""
 
 
 class Structured(Generic[T]):
@@ -177,10 +177,10 @@ class Structured(Generic[T]):
 
     - ``name``: the name of the schema (letters, digits, ``_`` and ``-``, at most 64). Default: the name of the type.
     - ``strict``: whether the server enforces the schema, so that it must be in the strict subset of JSON Schema. If not, more types
-      are supported. The text is checked here in either case.
+      are supported. The library checks the text in either case.
 
-    Raises ``UsageError``, with the path in the message, if the schema cannot express the type. :func:`structured_for` returns one that is
-    kept, instead of planning the type again.
+    Raises ``UsageError``, with the path in the message, if the schema cannot express the type. :func:`structured_for` returns a cached
+    object instead of planning the type again.
     """
 
     __slots__ = ("_root", "_wrapped", "description", "name", "schema", "strict")
@@ -210,9 +210,9 @@ class Structured(Generic[T]):
     def of_parameters(
         cls, name: str, parameters: Mapping[str, Parameter], *, strict: bool = True
     ) -> Structured[dict[str, Any]]:
-        """Create one for the parameters of a function, by name. Its values are dictionaries of arguments.
+        """Create a ``Structured`` for the parameters of a function, by name. Its values are dictionaries of arguments.
 
-        An argument that is null, though its type does not include null, is omitted, so that the default is used.
+        A null argument whose type does not include null is omitted, so that the default is used.
         """
         fields = {key: (p.type, p.optional, p.description) for key, p in parameters.items()}
         structured = cast("Structured[dict[str, Any]]", cls.__new__(cls))
@@ -244,7 +244,7 @@ class Structured(Generic[T]):
     def load(self, value: JSONValue, *, closed: bool = False) -> T:
         """Convert a JSON value, wrapped or not. Raises ``DecodeError`` with the path if it does not match the type.
 
-        ``closed``: whether properties that the schema does not have are errors. Otherwise they are ignored.
+        ``closed``: whether unknown properties are errors. Otherwise they are ignored.
         """
         try:
             return self._read(value, closed=closed)
@@ -275,7 +275,7 @@ class Structured(Generic[T]):
         return cast("T", result[_WRAPPER_KEY] if self._wrapped and not unwrapped else result)
 
     def parse_response(self, response: Response) -> ParseResult[T]:
-        """Return the result of a response: :class:`Refused` if the model declined, :class:`Incomplete` if it is not completed.
+        """Return the result of a response: :class:`Refused` if the model declined, :class:`Incomplete` if it did not complete.
 
         Otherwise parse the text of :func:`answer_text`. A completed response without text, such as one that calls a function,
         is :class:`Invalid`. A response without a status is treated as completed.
@@ -288,7 +288,7 @@ class Structured(Generic[T]):
         return self._parse(response, reason, error.message if error else "")
 
     def parse_outcome(self, outcome: Outcome) -> ParseResult[T]:
-        """Return the result of a stream, as :meth:`parse_response`. A truncated stream is :class:`Incomplete`."""
+        """Return the result of a stream, as :meth:`parse_response` does. A truncated stream is :class:`Incomplete`."""
         if outcome.status == "completed":
             return self._parse(outcome.response, "")
         if outcome.status in _UNFINISHED and outcome.response.status in _UNFINISHED:
@@ -318,12 +318,12 @@ class Structured(Generic[T]):
 
 
 class _TypeKey:
-    """A type as the key of a cache: equal for types that are planned alike, whether they can be hashed or not."""
+    """A type as the key of a cache, also if it is not hashable. Keys are equal for types that have the same plan."""
 
     __slots__ = ("_token", "of")
 
     def __init__(self, of: Any) -> None:
-        self.of = of  # also keeps alive what the token identifies by id()
+        self.of = of  # also keeps the objects alive that the token identifies by id()
         self._token = _type_token(of)
 
     def __eq__(self, other: object) -> bool:
@@ -334,7 +334,7 @@ class _TypeKey:
 
 
 def _type_token(of: Any) -> object:
-    # The equality of types themselves does not do: `int | str == str | int`, and Annotated compares 1 with True.
+    # The equality of types is not sufficient: `int | str == str | int`, and Annotated treats 1 and True as equal.
     if isinstance(of, (str, int, float, bytes)) or of is None:
         return type(of), of
     if isinstance(of, (list, tuple)):
@@ -352,7 +352,7 @@ def _plan(key: _TypeKey, name: str | None, strict: bool) -> Structured[Any]:  # 
 
 
 def structured_for(of: TypeForm[T], *, name: str | None = None, strict: bool = True) -> Structured[T]:
-    """Return the :class:`Structured` of a type. Those of the last 256 types are kept, since planning a large type takes milliseconds.
+    """Return the :class:`Structured` of a type. The last 256 are cached, because planning a large type takes milliseconds.
 
     The parameters and the errors are those of :class:`Structured`.
     """
@@ -360,14 +360,14 @@ def structured_for(of: TypeForm[T], *, name: str | None = None, strict: bool = T
 
 
 def register_type(cls: type[T], schema: JSONObject, load: Callable[[Any], T]) -> None:
-    """Support a class of your own in structured output and as a parameter of tools, or replace the support of a known one.
+    """Support your own class in structured output and as a parameter of tools, or override the support of a known class.
 
-    - ``schema``: the JSON Schema of its values, complete: without references. If it is not in the strict subset, the class is
-      supported with ``strict=False`` only.
+    - ``schema``: the complete JSON Schema of its values, without references. If it is not in the strict subset, the class is only
+      supported with ``strict=False``.
     - ``load``: converts the JSON value to the Python value. It raises ``ValueError`` if the value does not match.
 
-    Tools and ``Structured`` objects that were made before keep their schema. Raises ``UsageError`` if ``cls`` is not a class or
-    ``schema`` is not a dictionary.
+    Existing tools and ``Structured`` objects keep their schema. Raises ``UsageError`` if ``cls`` is not a class or ``schema`` is not a
+    dictionary.
     """
     add_type(cls, schema, load)
     _plan.cache_clear()
@@ -376,8 +376,8 @@ def register_type(cls: type[T], schema: JSONObject, load: Callable[[Any], T]) ->
 def json_schema(of: Any, *, strict: bool = True) -> JSONObject:
     """Return the JSON Schema of a type.
 
-    For a type of your own, the schema is in the strict subset if ``strict``; see :class:`Structured`. For a class or union of
-    ``responses_proto.models``, or a list or dict of these, it is that of the values on the wire (draft 2020-12): unknown fields,
+    For your own types, the schema is in the strict subset if ``strict``; see :class:`Structured`. For a class or union of
+    ``responses_proto.models``, or a list or dict of these, the schema describes the values on the wire (draft 2020-12): unknown fields,
     enumeration values and types are valid.
 
     Raises ``UsageError`` if the type has no schema.
@@ -394,7 +394,7 @@ def text_format(of: Any, *, name: str | None = None, strict: bool = True) -> Jso
 def structure(text: str, of: TypeForm[T], *, strict: bool = True) -> T:
     """Parse a text as a value of a type. Raises ``DecodeError``; see :meth:`Structured.structure`.
 
-    ``strict`` is that of the request, if it matters: more types are supported without it; see :class:`Structured`.
+    ``strict``: as in the request. If false, more types are supported; see :class:`Structured`.
     """
     return structured_for(of, strict=strict).structure(text)
 
@@ -402,7 +402,7 @@ def structure(text: str, of: TypeForm[T], *, strict: bool = True) -> T:
 def parse_response(response: Response, of: TypeForm[T], *, strict: bool = True) -> ParseResult[T]:
     """Return the result of a response as a value of a type; see :meth:`Structured.parse_response`.
 
-    ``strict`` is that of the request; see :class:`Structured`.
+    ``strict``: as in the request; see :class:`Structured`.
     """
     return structured_for(of, strict=strict).parse_response(response)
 
@@ -437,10 +437,10 @@ def _check_no_format(format_: object) -> None:
 
 
 def answer_text(response: Response) -> str:
-    """Return the text of the answer: that of the last message with the phase ``final_answer``.
+    """Return the text of the answer, which is the last message with the phase ``final_answer``.
 
-    If there is none, it is that of the last message that is not ``commentary``, then that of the last message. Messages without
-    text are ignored.
+    If there is none, the answer is the last message that is not ``commentary``, or else the last message. Messages without text are
+    ignored.
     """
     messages = [item for item in response.output if isinstance(item, Message) and _text_of(item).strip()]
     final = [message for message in messages if message.phase == _FINAL]
@@ -455,7 +455,7 @@ def _text_of(message: Message) -> str:
     return "".join(part.text for part in message.content if isinstance(part, OutputText))
 
 
-# Possessive: what does not become a fence is not tried again with another split of its blanks.
+# Possessive quantifiers: a text that is not a fence is not tried again with a different split of its blanks.
 _FENCE: Final = re.compile(r"```[ \t]*+[A-Za-z0-9_+-]*+[ \t]*+(?:\r?\n|(?=[\[{\"]))")
 
 
@@ -471,7 +471,7 @@ def _json_in(text: str) -> JSONValue:
     backend = default_backend()
     text = text.strip().removeprefix("\ufeff")
     inner = _after_fence(text)
-    # Strings in the JSON and the text after it may contain a fence, so both ends are tried.
+    # Strings in the JSON, and the text after it, may contain a fence, so both possible ends are tried.
     ends = dict.fromkeys((inner.rfind("```"), inner.find("\n```"))) if inner is not text else {}
     for end in ends:
         if end >= 0:
@@ -487,12 +487,11 @@ def _json_in(text: str) -> JSONValue:
 class PartialOutput:
     """Parses the answer of a stream while it is received.
 
-    The answer is the newest message that is not commentary; once there is a message with the phase ``final_answer``, it is the newest
-    of those. A new content part replaces the old one.
+    The answer is the newest message that is not commentary; once there are messages with the phase ``final_answer``, it is the newest of
+    those. A new content part replaces the old one.
 
-    Call :meth:`push` with each event; when it returns true, :attr:`value` may have changed. ``output`` is the type that was
-    requested, so that its wrapper can be removed. ``midway`` is for a response whose beginning is not followed: a text that began
-    there is left out.
+    Call :meth:`push` with each event; when it returns true, :attr:`value` may have changed. ``output``: the requested type, so that its
+    wrapper can be removed. ``midway``: whether the response is not followed from its beginning. Texts that began before are left out.
     """
 
     def __init__(
@@ -506,12 +505,12 @@ class PartialOutput:
         self._reader: PartialJSON | None = None
 
     def begin_with(self, response: Response, waiting: Iterable[Event]) -> None:
-        """Continue from a snapshot, to which the events ``waiting`` will be pushed though it contains them."""
+        """Continue from a snapshot. The events in ``waiting`` will be pushed next, although the snapshot includes them already."""
         self._texts.begin_with(response, waiting)
 
     @property
     def reader(self) -> PartialJSON | None:
-        """The parser of the answer, another one for each answer; ``None`` before it begins."""
+        """The parser of the answer, a new one for each answer; ``None`` before it begins."""
         return self._reader
 
     @property
@@ -556,10 +555,10 @@ class PartialOutput:
 class PartialElements(Generic[T]):
     """Reads the elements of a list in the answer of a stream, each as soon as it is complete.
 
-    The list is the answer itself, or the one member of it that is a list. ``output`` is the type that was requested, ``of`` the type of the
-    elements; one of them is needed. Call :meth:`push` with each event, and :meth:`load` with each value that it returns.
+    The list is the answer itself, or its only member that is a list. ``output``: the requested type. ``of``: the type of the elements.
+    One of them is needed. Call :meth:`push` with each event, and :meth:`load` with each value that it returns.
 
-    Raises ``UsageError`` if ``output`` has no list, or several to choose from.
+    Raises ``UsageError`` if ``output`` has no list, or more than one that matches.
     """
 
     def __init__(
@@ -571,18 +570,18 @@ class PartialElements(Generic[T]):
         self._count = 0  # of the elements that were returned
 
     def begin_with(self, response: Response, waiting: Iterable[Event]) -> None:
-        """Continue as :meth:`PartialOutput.begin_with` does. The elements of the snapshot are returned, too."""
+        """Continue as :meth:`PartialOutput.begin_with` does. The elements of the snapshot are also returned."""
         self._partial.begin_with(response, waiting)
 
     def push(self, event: Event) -> list[tuple[int, JSONValue]]:
-        """Process an event, and return the elements that it completes, with their index in the list.
+        """Process an event, and return the elements that it completes, each with its index in the list.
 
-        Raises ``LimitExceeded`` for JSON that is nested too deep.
+        Raises ``LimitExceeded`` if the JSON is nested too deep.
         """
         if not self._partial.push(event):
             return []
         reader = cast("PartialJSON", self._partial.reader)
-        if reader is not self._reader:  # another message is the answer now
+        if reader is not self._reader:  # the answer is a different message now
             self._reader, self._count = reader, 0
         first = self._count
         found = reader.elements(self._key, first)
@@ -603,7 +602,7 @@ class PartialElements(Generic[T]):
 
 
 def _list_in(output: Structured[Any] | None, of: Any) -> tuple[str, Shape]:
-    """Return the member of the answer that is a list, and the shape of its elements."""
+    """Return the name of the member of the answer that is a list, and the shape of its elements."""
     strict = output is not None and output.strict
     wanted = None if of is None else _lists_of(structured_for(cast("Any", list)[of], strict=strict))[_WRAPPER_KEY]
     if output is None:
@@ -632,13 +631,13 @@ def _lists_of(output: Structured[Any]) -> dict[str, Shape]:
     elif isinstance(root, PydanticShape):
         fields: Mapping[str, Any] = getattr(root.model, "model_fields", {})
         for name, field in fields.items():
-            with contextlib.suppress(UsageError):  # a type that only pydantic knows
+            with contextlib.suppress(UsageError):  # a type that only pydantic supports
                 members[field.alias or name] = shape_of(field.annotation, strict=output.strict)
     return {key: array.item for key, shape in members.items() if (array := _array_in(shape, ())) is not None}
 
 
 def _array_in(shape: Shape, around: tuple[Shape, ...]) -> Array | None:
-    """Return the list that a shape is, under a name, a description or beside null; ``None`` if it is none."""
+    """Return the list in a shape, without its name, its description and the option null; ``None`` if the shape is not a list."""
     if isinstance(shape, Array):
         return shape
     if isinstance(shape, (Object, Tuple)) or any(shape is outer for outer in around):
@@ -648,7 +647,7 @@ def _array_in(shape: Shape, around: tuple[Shape, ...]) -> Array | None:
 
 
 def _comes_before(message: FollowedMessage, answer: FollowedMessage) -> bool:
-    """Return whether a message cannot be the answer because another one is."""
+    """Return whether a message cannot be the answer, because the current answer takes precedence."""
     if message is answer:
         return False
     return (message.phase == _FINAL, message.index) < (answer.phase == _FINAL, answer.index)

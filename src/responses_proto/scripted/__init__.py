@@ -1,4 +1,4 @@
-"""A scripted model for development and tests: it needs no key and no network, and answers the same request the same way.
+"""A scripted model for development and tests. It needs no key and no network, and always answers the same request in the same way.
 
 :class:`Scripted` is a handler for :class:`~responses_proto.server.ResponsesApp`. :class:`ScriptRules` and the markers in
 :data:`MARKERS` control its answers.

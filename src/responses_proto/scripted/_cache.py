@@ -1,4 +1,4 @@
-"""Simulate the prompt cache of a model: what a request has in common with an earlier one, from the beginning, is cached."""
+"""Simulate the prompt cache of a model: the longest common prefix of a prompt and an earlier one is cached."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class PromptCache:
 
 
 def _read(value: Any) -> Any:
-    """Return what the model reads of a JSON value. A client may send an item back without the rest."""
+    """Return the parts of a JSON value that the model reads. A client may send an item back without the other parts."""
     if isinstance(value, dict):
         fields = cast("dict[str, Any]", value)
         return {

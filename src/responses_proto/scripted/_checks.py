@@ -1,4 +1,4 @@
-"""Refuse what OpenAI refuses, so that a client which works with the scripted model works with a real one."""
+"""Refuse requests that OpenAI refuses, so that a client that works with the scripted model also works with a real one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MAX_METADATA_VALUE: Final = 512  # characters
 
 
 def check_turn(turn: ScriptedTurn) -> None:
-    """Raise the ``APIError`` (400) that OpenAI answers a request with."""
+    """Raise the ``APIError`` (400) with which OpenAI answers an invalid request."""
     request = turn.request
     if not turn.context and not request.prompt:
         raise invalid(
@@ -91,7 +91,7 @@ def _check_schema(schema: object, name: str, param: str, code: str) -> None:
 
 
 def _not_strict(schema: object) -> Iterator[tuple[str, str]]:
-    """Yield where a schema has objects with optional or free keys, and what is wrong there."""
+    """Yield the place and a description of each object in a schema that has optional or free keys."""
     waiting: list[tuple[str, object]] = [("", schema)]
     while waiting:
         path, part = waiting.pop()

@@ -6,9 +6,10 @@ and ``pattern`` as far as :mod:`._regex` supports it. Not supported: ``not``, ``
 that uses these may get a value that does not fit.
 
 :class:`_Filler` works from the root down. It first resolves references and alternatives into one flat schema, always with the
-first alternative, and then generates a value by type: the smallest allowed number (0 where it may be negative), as few optional parts as possible, and the
-name of the property as its text. The argument ``nth`` selects a different value where the schema allows one, so that array items
-and repeated calls differ. Recursive schemas end because optional parts are left out from a certain depth on.
+first alternative, and then generates a value by type: the smallest allowed number (0 where it may be negative), as few optional parts
+as possible, and the name of the property as its text. The argument ``nth`` selects a different value where the schema allows one, so
+that array items and repeated calls differ. Values of recursive schemas are finite, because optional parts are left out from a certain
+depth on.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ _MAX_DEPTH: Final = 96  # levels; below that, required parts are left out too
 _MAX_BOUND: Final = 1e100  # a larger bound is ignored
 _MAX_SIZE: Final = 10_000  # characters, elements or properties, even if a schema asks for more
 _MAX_STEPS: Final = 10_000  # references and alternatives followed; a schema of a few lines can ask for 2**96
-_MAX_VALUES: Final = 20_000  # values in all; then lists and objects end, though the schema asks for more
-_MAX_CHARACTERS: Final = 1_000_000  # of all of them; likewise
+_MAX_VALUES: Final = 20_000  # values in total; after that, lists and objects end even if the schema asks for more
+_MAX_CHARACTERS: Final = 1_000_000  # in total; as above
 
 # Format -> a function from n, counted from 0, to a text. Repeats after `_VARIETY` values.
 _FORMATS: Final[Mapping[str, Callable[[int], str]]] = {
@@ -73,8 +74,8 @@ _IMPLIED_TYPES: Final = {
 def fill(schema: Mapping[str, JSONValue], nth: int = 0) -> JSONValue:
     """Return a value that fits the schema.
 
-    ``nth``, counted from 0, selects a different value if the schema allows several. Never raises: a part of the schema that is
-    malformed is ignored, and so is what would make the value larger than about a megabyte.
+    ``nth``, counted from 0, selects a different value if the schema allows several. Never raises. Malformed parts of the schema are
+    ignored, and so are parts that would make the value larger than about a megabyte.
     """
     return _Filler(schema).fill(schema, "example", nth)
 
@@ -152,7 +153,7 @@ class _Filler:
         required = schema.get("required")
         names = [name for name in required if isinstance(name, str)] if _is_list(required) else []
         if required is None and depth <= _MAX_SPARSE_DEPTH:
-            names = [*properties]  # nothing is said of what is needed; an empty object would be of no use
+            names = [*properties]  # the schema does not say which are required; an empty object would be useless
         minimum = _int(schema.get("minProperties"), 0)
         known = set(names)
         names += [name for name in properties if name not in known][: max(0, minimum - len(names))]
@@ -181,7 +182,7 @@ class _Filler:
 
 
 def _preferred(alternatives: list[Mapping[str, JSONValue]], *, leaves_only: bool) -> list[Mapping[str, JSONValue]]:
-    """Return the alternatives to choose from: not null, and with ``leaves_only`` not nested, if there are such."""
+    """Return the alternatives to choose from: if possible not null, and with ``leaves_only`` not nested."""
     if leaves_only:
         leaves = [schema for schema in alternatives if not (schema.keys() & {"$ref", "properties", "items"})]
         if leaves:
@@ -211,7 +212,7 @@ def _int(value: JSONValue, default: int) -> int:
 
 
 def _merged(one: Mapping[str, JSONValue], other: Mapping[str, JSONValue]) -> Mapping[str, JSONValue]:
-    """Return a schema that combines two: the tighter bounds, all properties and all required names. Otherwise ``other`` wins."""
+    """Return the combination of two schemas: the tighter bounds, all properties and all required names. Otherwise ``other`` wins."""
     both = {**one, **other}
     for keyword, tighter in _TIGHTER.items():
         low, high = _bound(one, keyword), _bound(other, keyword)
@@ -249,7 +250,7 @@ def _number(schema: Mapping[str, JSONValue], nth: int, *, integer: bool) -> JSON
     first = None if low is None else math.ceil(low[0] / step) + (low[1] and (low[0] / step).is_integer())
     last = None if high is None else math.floor(high[0] / step) - (high[1] and (high[0] / step).is_integer())
     if first is not None and first < 0 and (last is None or last >= 0):
-        first = 0  # the least number is far from what anybody means
+        first = 0  # the smallest number would be an unlikely value
     if first is not None and last is not None and low and high and first > last:
         value = (low[0] + high[0]) / 2  # no multiple lies between the bounds
     elif first is None:

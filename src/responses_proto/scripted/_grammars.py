@@ -3,8 +3,8 @@
 Supported of Lark: rules and terminals, strings, regular expressions, ranges, groups, optional parts, repetitions, aliases,
 priorities, ``%ignore``, and the terminals of its ``common`` module. Not supported: templates and other imports.
 
-:class:`_Lark` needs no recursion through rules: it samples every rule whose names all have a sample already, and repeats that until
-the rule ``start`` has one. A recursive rule so gets the text of an alternative that terminates.
+:class:`_Lark` does not recurse through rules: it samples every rule whose names all have a sample already, and repeats that until the
+rule ``start`` has a sample. So a recursive rule gets the text of an alternative that terminates.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class _RuleBody:
     separator: str
     """The text between two parts of a sequence."""
     at: int = 0
-    """The position behind the current lexeme."""
+    """The position after the current lexeme."""
     kind: str = ""
     """The kind of the current lexeme, a group of ``_TOKENS``; empty at the end."""
     lexeme: str = ""

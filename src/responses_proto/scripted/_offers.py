@@ -45,12 +45,12 @@ class CallableTool:
 
     @property
     def deferred(self) -> bool:
-        """Whether the model can call it only after a tool search has found it."""
+        """Whether the model can call the tool only after a tool search has found it."""
         return isinstance(self.definition, FunctionTool | CustomTool) and self.definition.defer_loading is True
 
     @property
     def runs_on_client(self) -> bool:
-        """Whether the client runs it: a function or a custom tool."""
+        """Whether the client runs the tool: a function or a custom tool."""
         return isinstance(self.definition, FunctionTool | CustomTool)
 
 
@@ -83,11 +83,12 @@ def callable_tools(tools: Sequence[Tool]) -> Iterator[CallableTool]:
 
 
 def choose_calls(turn: ScriptedTurn) -> list[ChosenCall]:
-    """Return the calls to make in this turn, which may be none.
+    """Return the calls to make in this turn; the list may be empty.
 
-    The model calls the tools that the user message names ("both tools" names all functions), else the first function, else the first hosted tool. It makes
-    several calls only if the message names several or has ``[calls N]``, and the request allows parallel calls. If the context
-    ends with tool outputs, it makes no call, unless ``tool_choice`` requires one: then it calls the first tool not called yet.
+    The model calls the tools that the user message names ("both tools" names all functions), else the first function, else the first
+    hosted tool. It makes several calls only if the message names several tools or has ``[calls N]``, and the request allows parallel
+    calls. If the context ends with tool outputs, it makes no call, unless ``tool_choice`` requires one: then it calls the first tool not
+    called yet.
     """
     request = turn.request
     tools = list(callable_tools(request.tools or ()))
@@ -97,7 +98,7 @@ def choose_calls(turn: ScriptedTurn) -> list[ChosenCall]:
     if "answer" in turn.markers and not required:
         return []
     found = turn.last_item.tools if isinstance(turn.last_item, ToolSearchOutput) else []
-    if found:  # what the model has searched for, it calls
+    if found:  # the model calls the tools that it has searched for
         names = {getattr(tool, "name", "") for tool in found}
         allowed = [tool for tool in allowed if tool.name in names]
     elif turn.outputs:
@@ -146,11 +147,11 @@ def _allowed_tools(tools: list[CallableTool], request: CreateResponse) -> tuple[
             return tools, False
 
 
-_TYPE_ALIASES: Final = {"computer_use": "computer"}  # other names that tool_choice has for a type of tool
+_TYPE_ALIASES: Final = {"computer_use": "computer"}  # other names for a type of tool in tool_choice
 
 
 def matches(tool: CallableTool, choice: AllowedTool) -> bool:
-    """Return whether ``tool_choice`` means a tool."""
+    """Return whether an entry of ``tool_choice`` refers to this tool."""
     match choice, tool.definition:
         case ToolChoiceFunction(), FunctionTool():
             return tool.name == choice.name
@@ -180,7 +181,7 @@ def _named_calls(text: str, tools: list[CallableTool]) -> list[ChosenCall]:
     """
     found = [(match.span(), tool) for tool in tools for match in _name_pattern(tool.name).finditer(text)]
     calls: list[ChosenCall] = []
-    outer = (0, 0)  # of the names so far, the span that reaches farthest
+    outer = (0, 0)  # the span, of all names so far, that ends last
     for (start, end), tool in sorted(found, key=lambda match: (match[0][0], -match[0][1])):
         # `search` within `web_search` does not name the tool `search`.
         if end <= outer[1] and (start, end) != outer:

@@ -1,7 +1,7 @@
 """Plan the answer of the scripted model to one turn.
 
-:data:`_PLANNERS` lists the ways to answer; the first that yields any steps is used: what a marker asks for, the calls that the user
-approved, then tool calls and text.
+:data:`_PLANNERS` lists the ways to answer; the first that yields any steps is used: markers, then calls that the user approved, then
+tool calls and text.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _STEP_BY_STEP: Final = re.compile(r"\bstep[ -]by[ -]step\b", re.IGNORECASE)
 _STEPS_WORDS: Final = 100  # of the reasoning then
 
 _SUMMARY_PARTS: Final[Mapping[str, int]] = {"minimal": 1, "low": 1, "medium": 2, "high": 3}
-"""Effort -> the number of reasoning summaries. Any other effort has them all."""
+"""Effort -> the number of reasoning summaries. Any other effort has all summaries."""
 
 _ERRORS: Final[Mapping[int, tuple[str, str | None]]] = {
     400: ("invalid_request_error", None),
@@ -198,7 +198,7 @@ def _call_tools_or_answer(turn: ScriptedTurn, ids: Callable[[str], str]) -> Iter
             yield from (EmitItem(item=item) for item in list_tools(turn, tool, ids))
     chosen, searches = _searched(turn, choose_calls(turn), ids)
     yield from searches
-    # How often the same tool was called before: `fill` makes different arguments for each of these calls.
+    # How often the same tool is called before each call, so that `fill` generates different arguments.
     repeats = [sum(earlier.tool is call.tool for earlier in chosen[:n]) for n, call in enumerate(chosen)]
     steps = [step for call, nth in zip(chosen, repeats, strict=True) for step in _call_steps(turn, call, nth, ids)]
     yield from sorted(steps, key=_runs_on_client)  # hosted tools first
@@ -212,7 +212,7 @@ def _call_tools_or_answer(turn: ScriptedTurn, ids: Callable[[str], str]) -> Iter
 def _searched(
     turn: ScriptedTurn, chosen: Sequence[ChosenCall], ids: Callable[[str], str]
 ) -> tuple[list[ChosenCall], list[ScriptedStep]]:
-    """Return the calls that can be made now, and the tool search that has to come before the others."""
+    """Return the calls that can be made now, and the steps of a tool search that the other calls need first."""
     search = next((tool for tool in turn.request.tools or () if isinstance(tool, ToolSearchTool)), None)
     known = {getattr(tool, "name", "") for tool in turn.found_tools}
     hidden = [call for call in chosen if call.tool.deferred and call.tool.name not in known]

@@ -1,6 +1,6 @@
-"""The ``x-ratelimit-*`` headers of the scripted model, which has limits that it never enforces.
+"""The ``x-ratelimit-*`` headers of the scripted model, whose limits are never enforced.
 
-They are the same for the same request: every request is told that it is the first one of its window.
+The headers depend only on the request: each answer reports that the request is the first one of its window.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def rate_limit_headers(input_tokens: int) -> dict[str, str]:
 
 
 def exceeded_headers(seconds: float) -> dict[str, str]:
-    """Return the headers of a refusal: the next request is admitted in some seconds."""
+    """Return the headers of a refusal. ``seconds``: the time until the next request is admitted."""
     return _headers({"requests": (0, seconds), "tokens": (_LIMITS["tokens"], 0.0)})
 
 

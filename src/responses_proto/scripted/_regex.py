@@ -1,6 +1,7 @@
 """Generate a text that matches a regular expression, for the ``pattern`` of a JSON Schema.
 
-Supported is what JSON Schema and the common engines share: classes, groups, alternatives, quantifiers, anchors and back references.
+Supported: the syntax that JSON Schema and the common engines share, which is classes, groups, alternatives, quantifiers, anchors and
+back references.
 The sampler reads the pattern once from left to right and writes the text as it goes, with the first alternative and the fewest
 repetitions. Lookarounds are skipped, so the text may not satisfy them. The text is not matched against the pattern afterwards,
 because matching can take exponential time.
@@ -14,7 +15,7 @@ from typing import Final
 import attrs
 
 MAX_LENGTH: Final = 4096
-"""The greatest length of a made-up text, in characters."""
+"""The maximum length of a generated text, in characters."""
 _MAX_DEPTH: Final = 50  # nested groups
 _TRIES: Final = 32  # how many numbers of repetitions are tried one by one
 
@@ -54,7 +55,7 @@ class _Sampler:
 
     pattern: str
     extra: int
-    """How many repetitions to add to the fewest, up to the quantifier's maximum."""
+    """The number of repetitions to add to the minimum, up to the maximum of the quantifier."""
     at: int = 0
     """The position in the pattern."""
     depth: int = 0

@@ -1,4 +1,4 @@
-"""Write the text of an answer: JSON, tool outputs, a story, something said earlier, or the user message, in this order."""
+"""Write the text of an answer. The first that applies: JSON, tool outputs, a story, an earlier message, or the user message."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ The first of these applies:
 
 * ``HF_TOKEN`` is set: the Hugging Face router, with the model that the program names;
 * ``RESPONSES_BASE_URL`` is set (and perhaps ``RESPONSES_API_KEY``): the server at that address;
-* otherwise: the scripted model on a local server, which needs no network and no key, but the extra ``server``.
+* otherwise: the scripted model on a local server. It needs no network and no key, but requires the extra ``server``.
 
 ``MODEL`` overrides the name of the model in every case.
 """
@@ -55,7 +55,7 @@ def run(main: Callable[[ResponsesClient, str], Awaitable[None]], *, model: str =
 
 @contextlib.contextmanager
 def demo_client(model: str = HUGGINGFACE_MODEL) -> Generator[tuple[ResponsesClient, str]]:
-    """Yield a client that the environment selects, not yet entered, and the name of a model for it.
+    """Yield a client for the server that the environment selects, not yet entered, and the name of a model for it.
 
     ``model`` names the model to use on Hugging Face. If the scripted server is used, it runs until the block is left.
     """

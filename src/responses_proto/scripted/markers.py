@@ -1,4 +1,4 @@
-"""Read markers: requests in square brackets for rare behaviour, such as ``[refuse]``, ``[error 429 5]`` or ``[slow 0.5]``.
+"""Read markers: text in square brackets that asks for rare behaviour, such as ``[refuse]``, ``[error 429 5]`` or ``[slow 0.5]``.
 
 Only markers in the last user message count. Names are lower case. Brackets that match no row of the table are ordinary text.
 """
@@ -24,11 +24,11 @@ class Marker:
 
     name: str
     arguments: str
-    """The syntax of what may follow the name, for people."""
+    """The syntax of the arguments after the name, for documentation."""
     pattern: str
-    """The same as a regular expression."""
+    """The arguments as a regular expression."""
     effect: str
-    """What the marker makes the model do, for people."""
+    """The effect of the marker, for documentation."""
 
 
 # fmt: off

@@ -1,20 +1,20 @@
-"""Answer requests as a scripted model, without a network or a key, and the same every time.
+"""Answer requests as a scripted model, without a network or a key, and in the same way every time.
 
-What the model does depends on the request:
+The behaviour of the model depends on the request:
 
 * If tools are offered (and ``tool_choice`` is not ``none``), it calls one, with arguments that fit the schema. If the input ends
   with tool outputs, it quotes them instead. It makes several calls if the user message names several tools and the request
   allows parallel calls. Hosted tools and remote MCP servers are simulated.
 * If ``text.format`` asks for JSON, it returns JSON that fits the schema.
 * If the last user message asks for a story, it tells a story of three sentences about the topic of the message.
-* If the message asks about something said earlier, it quotes that.
+* If the message asks about something from an earlier message, it quotes that message.
 * Otherwise it echoes the message.
 
 ``reasoning.effort`` (other than ``none``) adds a reasoning item before the answer, a long one if the message asks to go step by step.
 ``max_output_tokens`` cuts the answer off, or the reasoning before it. A word is one token. The ``x-ratelimit-*`` headers state limits that
 are never enforced. Markers in the last user message, such as ``[refuse]`` or ``[error 429]``, ask for rare behaviour:
-:data:`responses_proto.scripted.MARKERS` lists them. The rules of a :class:`~responses_proto.scripted.ScriptRules` come before all
-of this.
+:data:`responses_proto.scripted.MARKERS` lists them. The rules of a :class:`~responses_proto.scripted.ScriptRules` take precedence over
+all of this.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Scripted:
     async def __call__(self, request: CreateResponse, reply: Reply) -> None:
         """Answer one request. Raises the ``APIError`` that a marker or the script asks for.
 
-        Raises ``APIError`` too for a request that OpenAI refuses, such as one with a ``tool_choice`` that is not offered.
+        Also raises ``APIError`` for a request that OpenAI refuses, such as a ``tool_choice`` that names a tool that is not offered.
         """
         turn = read_turn(request, reply.context)
         check_turn(turn)
@@ -83,7 +83,7 @@ class Scripted:
         await writer.write(plan_answer(turn, random_id, self.script))
 
     async def count(self, request: InputTokensRequest, context: Sequence[Item]) -> int:
-        """Return the number of input tokens, as the usage of a response to this input reports it."""
+        """Return the number of input tokens, the same number as in the usage of a response to this input."""
         return count_tokens(context, request.instructions or "")
 
 
@@ -129,7 +129,7 @@ class _AnswerWriter:
 
     async def _write_step(self, step: ScriptedStep) -> None:
         if self._tokens_left == 0 and not isinstance(step, Wait | EndEarly | Fail):
-            raise _TokenLimitReached  # before an item is opened that would stay empty
+            raise _TokenLimitReached  # before opening an item that would stay empty
         match step:
             case EmitReasoning():
                 await self._write_reasoning(step)
@@ -205,7 +205,7 @@ def _deltas(text: str) -> list[str]:
 
 
 def _logprob(token: str, alternatives: int) -> LogProb:
-    """Return made-up log probabilities: the token is nearly certain; the alternatives are the less likely the longer they are."""
+    """Return made-up log probabilities: the token is nearly certain; longer alternatives are less likely."""
     candidates = [token + "~" * n for n in range(alternatives)]
     top = [
         TopLogProb(token=candidate, logprob=_LOGPROB - n, bytes=list(candidate.encode()))

@@ -11,7 +11,7 @@ hold, and an answer, which is a text, a step, or a list of steps::
       {"then": "I do not know."}
     ]
 
-The first rule whose conditions hold answers. If there is none, the model answers as it does without a script.
+The first rule whose conditions hold gives the answer. If there is none, the model answers as it would without a script.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Condition(Model):
     matches: str | Unset = UNSET
     """The last user message contains a match of this regular expression."""
     after: str | Unset = UNSET
-    """The end of the input: ``user``, ``output`` (of any tool), or the name of a function whose output it is."""
+    """What the input ends with: ``user`` (a user message), ``output`` (of any tool), or the name of a function (its output)."""
     turn: int | Unset = UNSET
     """The number of the last user message in the conversation, counted from 1."""
     model: str | Unset = UNSET
@@ -72,7 +72,7 @@ class ScriptError(Model):
     type: str | Unset = UNSET
     param: str | Unset = UNSET
     retry_after: float | Unset = UNSET
-    """Seconds."""
+    """The value of ``Retry-After``, in seconds."""
 
 
 @model
@@ -89,7 +89,7 @@ class RuleStep(Model):
 
     say: str | Unset = UNSET
     phase: MessagePhase | Unset = UNSET
-    """The phase of the message of ``say``."""
+    """The phase of the message in ``say``."""
     refuse: str | Unset = UNSET
     think: str | Unset = UNSET
     call: str | Unset = UNSET
@@ -101,7 +101,7 @@ class RuleStep(Model):
     item: Item | Unset = UNSET
     """An output item of any type, in wire format."""
     wait: float | Unset = UNSET
-    """Seconds."""
+    """Emit nothing for this number of seconds."""
     incomplete: str | Unset = UNSET
     """End the response as incomplete, for this reason."""
     fail: ScriptFailure | Unset = UNSET
@@ -199,7 +199,7 @@ def _rule(value: JSONValue, where: str) -> ScriptRule:
 
 
 def _unknown_names(rule: ScriptRule) -> Iterator[str]:
-    """Yield a message for each name that the rule or a part of it does not have."""
+    """Yield a message for each unknown field in the rule or its parts."""
     parts = [rule, rule.when, *rule.then, *(step.fail for step in rule.then), *(step.error for step in rule.then)]
     for part in [part for part in parts if part]:
         for name in part.extra:
@@ -208,7 +208,7 @@ def _unknown_names(rule: ScriptRule) -> Iterator[str]:
 
 
 def _contradictions(rule: ScriptRule) -> Iterator[str]:
-    """Yield a message for each problem that the types do not exclude."""
+    """Yield a message for each problem that the types do not rule out."""
     when = rule.when or Condition()
     try:
         re.compile(when.matches or "")

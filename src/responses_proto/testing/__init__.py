@@ -6,8 +6,8 @@
         async with ResponsesClient(server.url) as client, client.stream(model="m", input="x") as stream:
             assert (await stream.result()).output_text == "Hello, world."
 
-Everything works on asyncio and trio and needs no network and no key, except for recording a cassette. Names are loaded on first
-use, so that pytest can load :mod:`.plugin` without the rest.
+Everything works on asyncio and trio, and needs neither a network nor a key, except for recording a cassette. Names are loaded on first
+use, so that pytest can load :mod:`.plugin` without the other modules.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Keep secrets out of recordings.
 
-Secrets are found by where they were sent: in headers, queries and certain fields of bodies, and in addresses. Then they are removed
-wherever they occur, in any writing, and replaced by as many asterisks, so that the pieces of a body keep their boundaries.
+Secrets are found where credentials are sent: in headers, queries, certain fields of bodies, and addresses. Each one is then replaced
+wherever it occurs, in any encoding, by as many asterisks, so that the pieces of a body keep their boundaries.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SECRET_FIELD: Final = re.compile(
 # ^ narrower than for headers, because bodies have harmless fields such as `token` and `prompt_cache_key`
 _SECRET_PARAMETER: Final = re.compile(r"(?i)key|token|sig|secret|pass|pwd|credential|auth|session|policy|jwt|code$")
 _RANDOM: Final = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.~+/=%-]{16,}", re.ASCII)
-"""Matches what looks like a key, whatever it is called."""
+"""Matches a value that looks like a key, under any name."""
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>\\^`{|}]+")
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"')
 
@@ -59,7 +59,7 @@ class Redaction:
         self._secrets: list[bytes] | None = None
 
     def add(self, headers: Mapping[str, str], answer: bytes) -> None:
-        """Look for secrets in the head and the body of an answer, too."""
+        """Also look for secrets in the headers and the body of the answer."""
         self._as_sent |= secrets_in(headers)
         for text in _strings_of(answer):
             _mask_addresses(text, self._found)
@@ -72,7 +72,7 @@ class Redaction:
         return redact(data, *self._secrets, mask=lambda length: b"*" * length)
 
     def body(self, body: bytes) -> bytes:
-        """Return the body of a request without the secrets, and without whatever its fields for credentials have."""
+        """Return the body of a request without the secrets and without the values of its credential fields."""
         return self(_without_credentials(body))
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
@@ -90,7 +90,7 @@ class Redaction:
 
 
 def safe_query(query: str) -> str:
-    """Return a query in which only the parameters of the protocol have their values."""
+    """Return a query in which only the parameters of the protocol keep their values."""
     return urlencode([(name, value if name in _PROTOCOL_PARAMETERS else "***") for name, value in _parameters(query)])
 
 
@@ -138,8 +138,8 @@ def _without_credentials(body: bytes) -> bytes:
 def _mask(value: Any, found: set[str], *, field: str = "", inside: bool = False) -> Any:
     """Return a JSON value with its credentials redacted, and add them to ``found``.
 
-    Credentials are all strings below ``headers`` or a field with a name like that of a credential, and those in addresses. ``inside``:
-    whether the value is below such a field; ``field`` is its name.
+    Credentials are all strings below ``headers`` or below a field named like a credential, and the credentials in addresses.
+    ``field``: the name of the field that has the value. ``inside``: whether the value is below one of those fields.
     """
     if isinstance(value, dict):
         return {
@@ -184,9 +184,9 @@ def _address_secrets(parts: SplitResult, *, endpoint: bool) -> set[str]:
 
 
 def _strings_of(body: bytes) -> Iterator[str]:
-    """Yield the JSON strings of a body that may have addresses in them; of an event stream, too."""
+    """Yield the JSON strings of a body or event stream that may contain addresses."""
     for match in _STRING.finditer(body):
         literal = match[0]
         if b":" in literal or b"\\u003" in literal:
-            with contextlib.suppress(ValueError):  # the bytes between two quotes of something else than JSON
+            with contextlib.suppress(ValueError):  # quoted bytes that are not JSON
                 yield str(json.loads(literal))

@@ -8,9 +8,9 @@
     async with FakeServer(replay("story.json")) as server: ...         # from the file, on a socket or in memory
 
 A cassette is a JSON file with one entry for each exchange, in the order of sending: method, path and body of the request, a few
-headers that are known to be harmless, and the status, headers and body of the answer as the client received it. A message over a
-WebSocket is an exchange, too (``"message": true``), up to the next one. Each event is a line of the file. ``pieces`` says in which
-pieces the body came: for each, the seconds since the request was sent and its length in bytes. Compression is undone.
+headers that are known to be harmless, and the status, headers and body of the answer as the client received it. Over a WebSocket,
+each message of the client begins an exchange (``"message": true``). Each event is a line of the file. ``pieces`` lists the pieces of
+the body: for each, the seconds from sending the request to its arrival, and its length in bytes. Bodies are stored uncompressed.
 
 A request gets the answer that was recorded for the same method, path, query and body; see :func:`replay`.
 
@@ -18,11 +18,11 @@ The file has no secrets:
 
 * Headers are kept only if they are on a list of safe names, so that keys, cookies and organizations are left out.
 * The host is left out. Query parameters that are not part of the protocol lose their values.
-* Every value that was sent as a credential, in a header or in a body (as in ``headers`` and ``authorization`` of an MCP tool), is
-  replaced by asterisks wherever it occurs again, in any writing, answers included. The length stays the same, so that the pieces keep
-  their boundaries. If a stream splits a credential into deltas, each event that has a complete word of it is redacted.
-* So are the credentials of addresses, in requests and answers: user name and password, signatures, tokens and keys in the query,
-  and what looks like a key in the path of an MCP server's address.
+* Every value that was sent as a credential, in a header or in a body (such as ``headers`` and ``authorization`` of an MCP tool), is
+  replaced by asterisks wherever it occurs again, in any encoding, also in answers. The length stays the same, so that the pieces keep
+  their boundaries. If a stream splits a credential into deltas, each event that contains a complete word of it is redacted.
+* The same applies to the credentials in addresses, in requests and answers: user name and password, signatures, tokens and keys in
+  the query, and any part of the path of an MCP server's address that looks like a key.
 
 Only its owner can read the file.
 
@@ -70,7 +70,7 @@ stopped reading. ``unanswered``: there was no answer.
 VOLATILE: Final = frozenset(
     {"client_metadata", "metadata", "prompt_cache_key", "safety_identifier", "stream_id", "user"}
 )
-"""Fields of a request that programs often make again for each run, and that do not change what is asked."""
+"""Fields of a request that often differ from run to run, and do not change its meaning."""
 
 
 @attrs.define(kw_only=True)
@@ -82,7 +82,7 @@ class RecordedExchange:
     """The path below the base URL, percent-encoded."""
     query: str = ""
     message: bool = False
-    """Whether it is a message over a WebSocket. Its answer is kept as an event stream."""
+    """Whether the request is a WebSocket message. Its answer is stored as an event stream."""
     request_headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     request_body: bytes = attrs.field(default=b"", repr=False)
     status: int = 0
@@ -100,7 +100,7 @@ class RecordedExchange:
         return b"".join(piece for _, piece in self.pieces)
 
     def answer(self, *, speed: float | None = None) -> Answer:
-        """Return the answer, to be given by a ``FakeServer``. ``speed`` is as for :func:`replay`."""
+        """Return the recorded answer for use in a ``FakeServer``. ``speed`` is as for :func:`replay`."""
         steps: list[Step] = []
         before = self.head_after
         for at, piece in self.pieces:
@@ -162,7 +162,7 @@ class Cassette:
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = target.with_name(f"{target.name}.{os.getpid()}.tmp")
         value = {"format": FORMAT, "exchanges": [_to_json(each) for each in self.exchanges]}
-        # Half of a surrogate pair, which JSON may have and UTF-8 may not, is written as its escape.
+        # A lone surrogate, which is valid in JSON but not in UTF-8, is written as an escape.
         with open(scratch, "w", encoding="utf-8", errors="backslashreplace", opener=_private) as file:
             file.write(_readable(value) + "\n")
         scratch.replace(target)
@@ -189,11 +189,11 @@ def _private(path: str, flags: int) -> int:
 
 
 Match: TypeAlias = Callable[[RecordedExchange], Any]
-"""Returns the JSON value by which a request is compared with those of the recording."""
+"""A function that returns the JSON value by which a request is compared with the recorded ones."""
 
 
 def match_request(request: RecordedExchange) -> dict[str, Any]:
-    """Return method, path, query and body of a request, a JSON body without the fields that are volatile."""
+    """Return the method, path, query and body of a request. Volatile fields of a JSON body are left out."""
     try:
         body: Any = json.loads(request.request_body or b"null")
     except ValueError:
@@ -208,15 +208,16 @@ def replay(
 ) -> Script:
     """Read a cassette, and return a script for a ``FakeServer``.
 
-    A request gets the answer that was recorded for an equal one, in whatever order they come; equal ones are answered in the order of
-    the recording. A request that was not recorded, or comes more often than it was, is an error of the script, which says how it
-    differs from the most similar one. ``assert_all_used()`` of the script tells what was not asked for.
+    A request gets the answer that was recorded for an equal request, in any order; equal requests are answered in the order of the
+    recording. A request that was not recorded is an error of the script, which shows the difference to the most similar recorded
+    request. A request that is sent more often than it was recorded is also an error. ``assert_all_used()`` of the script fails if an
+    answer was not used.
 
-    ``match``: what must be equal, of ``"method"``, ``"path"``, ``"query"`` and ``"body"``; by default all of them, a JSON body without
-    ``metadata``, ``user``, ``safety_identifier``, ``prompt_cache_key``, ``client_metadata`` and ``stream_id``. Or a function that
-    returns what must be equal of a request, given as a :class:`RecordedExchange` without answer. Redacted values are equal to any.
-
-    The bytes are sent in the recorded pieces: without pauses by default, or with the recorded pauses, ``speed`` times as fast.
+    ``match``: the parts of a request that must be equal: a list of ``"method"``, ``"path"``, ``"query"`` and ``"body"``, by default
+    all of them. A JSON body is compared without ``metadata``, ``user``, ``safety_identifier``, ``prompt_cache_key``,
+    ``client_metadata`` and ``stream_id``. Or a function that receives the request, as a :class:`RecordedExchange` without an answer,
+    and returns the JSON value to compare. A redacted value is equal to any value.
+    ``speed``: replay the recorded pauses, this many times as fast; ``None`` sends the recorded pieces without pauses.
 
     Raises ``OSError`` if the file cannot be read, and ``UsageError`` if it is not a cassette.
     """
@@ -225,7 +226,7 @@ def replay(
 
 @attrs.frozen
 class _Recorded:
-    """The condition of a recorded answer: a request like the recorded one."""
+    """The condition of a recorded answer: the request matches the recorded one."""
 
     number: int
     key: Any
@@ -314,7 +315,7 @@ _ENDPOINT: Final = re.compile(r"/(?:responses|conversations)(?:/.*)?$")
 
 
 def _agree(recorded: Any, asked: Any) -> bool:
-    """Return whether two JSON values are equal, where what was redacted is equal to anything."""
+    """Return whether two JSON values are equal. A redacted value is equal to anything."""
     if isinstance(recorded, str) and isinstance(asked, str):
         if recorded == asked:
             return True
@@ -362,7 +363,7 @@ def _to_json(exchange: RecordedExchange) -> dict[str, Any]:
 
 def _from_json(value: Any) -> RecordedExchange:
     request, reply = value["request"], value["reply"]
-    _ENDINGS[reply["end"]]  # raises for another
+    _ENDINGS[reply["end"]]  # raises for an unknown end
     parts = [_bytes(part) for part in reply["body"]]
     cuts: list[tuple[float, int]] = [(at, length) for at, length in reply["pieces"]]
     pieces: list[tuple[float, bytes]] = []
@@ -400,9 +401,9 @@ _FRAME: Final = re.compile(r"(?:event: (?P<name>.*)\n)?data: (?P<data>.*)\n\n")
 
 
 def _segment(data: bytes, *, always: bool = False) -> str | dict[str, Any]:
-    """Return bytes in the most readable form from which :func:`_bytes` makes the same bytes.
+    """Return the most readable form of bytes from which :func:`_bytes` restores them.
 
-    ``always``: whether JSON may lose its spacing.
+    ``always``: whether to write JSON as such even if its whitespace is lost.
     """
     try:
         text = data.decode()
@@ -433,7 +434,7 @@ def _bytes(value: str | dict[str, Any]) -> bytes:
 
 
 def _readable(value: Any, depth: int = 0, name: str = "") -> str:
-    """Return JSON with a line for each field of a request and for each event."""
+    """Return the JSON text of a value, with a line for each field of a request and for each event."""
     lines: Iterator[str]
     if not value or not isinstance(value, dict | list) or depth == _DEEPEST or name == "pieces":
         return json.dumps(value, ensure_ascii=False)
@@ -450,4 +451,4 @@ def _readable(value: Any, depth: int = 0, name: str = "") -> str:
 
 
 _DEEPEST: Final = 6
-"""The depth below which everything is on one line: that of the fields of a request's JSON."""
+"""Values at this depth, that of the fields in the JSON body of a request, are written on one line."""

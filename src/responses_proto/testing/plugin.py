@@ -7,7 +7,7 @@ The plugin is installed with the package::
         run_my_agent(base_url=responses_server.url)                       # sync or async, with any client
         assert responses_server.requests[1].json["previous_response_id"] == "resp_1"
 
-    @pytest.mark.responses_faults                                         # once for each fault that loses nothing
+    @pytest.mark.responses_faults                                         # once for each fault that loses no data
     @pytest.mark.responses_dialects("huggingface", "vllm")                # and each of these dialects
     def test_my_reader(responses_server): ...
 
@@ -15,9 +15,9 @@ The plugin is installed with the package::
     def test_my_agent_for_real(responses_cassette):
         run_my_agent(base_url=responses_cassette.url)                     # replayed; `pytest --responses-record=missing` records
 
-The servers listen on a local socket. They run in a thread with its own event loop, so the test may be synchronous, or run by anyio,
-pytest-asyncio or pytest-trio. An error in a script fails the test at its end. If lists of events are not equal, the report shows them
-in the order of the wire, one event a line.
+The servers listen on a local socket. They run in a thread with its own event loop, so a test may be synchronous or run by anyio,
+pytest-asyncio or pytest-trio. An error in a script fails the test at its end. If two lists of events differ, the report shows a diff
+with one event per line.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def responses_dialect() -> str | None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Multiply tests by their markers. That of a test takes the place of its class's or module's."""
+    """Multiply tests by their markers. A marker of a test overrides the marker of its class or module."""
     if marker := metafunc.definition.get_closest_marker("responses_faults"):
         faults = _faults(*marker.args, **marker.kwargs)
         _multiply(metafunc, "responses_fault", faults, [fault.name for fault in faults])
@@ -135,7 +135,7 @@ def responses_server(responses_fault: Fault | None, responses_dialect: Any) -> G
 
 @pytest.fixture
 def responses_chat() -> Generator[FakeChat]:
-    """Yield a running fake provider of Chat Completions, for tests of what translates. Assign ``responses_chat.turns`` to set its answers."""
+    """Yield a running fake provider of Chat Completions, to test translations. Assign ``responses_chat.turns`` to set its answers."""
     from .fake.chat import FakeChat  # noqa: PLC0415 - only loaded for tests that use the fixture
 
     with _running(FakeChat()) as server:
@@ -155,10 +155,10 @@ def responses_client(responses_server: FakeServer) -> ResponsesClient:
 
 @pytest.fixture
 def responses_cassette(request: pytest.FixtureRequest) -> Generator[FakeServer]:
-    """Yield a server that replays a cassette, or, with ``--responses-record``, one that forwards requests and records them.
+    """Yield a server that replays a cassette. With ``--responses-record``, yield a server that forwards requests and records them.
 
-    The test fails if there is no cassette and none is recorded, or if it sends a request that was not recorded. Recorded requests that
-    it does not send are a warning.
+    The test fails if there is no cassette and none is recorded, or if it sends a request that was not recorded. It gives a warning if
+    it does not send all recorded requests.
     """
     from .cassettes import replay  # noqa: PLC0415 - only loaded for tests that use the fixture
     from .fake.server import FakeServer  # noqa: PLC0415 - as above
@@ -180,7 +180,7 @@ def responses_cassette(request: pytest.FixtureRequest) -> Generator[FakeServer]:
 
 
 def _cassette_of(request: pytest.FixtureRequest) -> tuple[Path, str | None, Any]:
-    """Return the path of a test's cassette, the base URL to record from, and what must match."""
+    """Return the path of a test's cassette, the base URL to record from, and the ``match`` argument of ``replay``."""
     marker: pytest.Mark = request.node.get_closest_marker(_CASSETTE) or pytest.mark.responses_cassette.mark
     path, base_url, match = _marker_arguments(*marker.args, **marker.kwargs)
     name = re.sub(r"[^\w.-]+", "_", str(request.node.name))
@@ -190,7 +190,7 @@ def _cassette_of(request: pytest.FixtureRequest) -> tuple[Path, str | None, Any]
 def _marker_arguments(
     path: str | None = None, *, base_url: str | None = None, match: Any = None
 ) -> tuple[str | None, str | None, Any]:
-    """Bind the arguments of the marker, so that a wrong one is a ``TypeError``."""
+    """Return the arguments of the marker. Wrong arguments raise ``TypeError``."""
     return path, base_url, match
 
 
@@ -207,7 +207,7 @@ def _running(server: _S) -> Generator[_S]:
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Return a diff of two lists of events, one event a line; ``None`` for anything else."""
+    """Return a diff of two lists of events, with one event per line; ``None`` for anything else."""
     if op != "==":
         return None
     one, other = _event_lines(left), _event_lines(right)
@@ -223,7 +223,7 @@ def _event_lines(value: object) -> list[str] | None:
         return None
     lines: list[str] = []
     for each in cast("Sequence[Any]", value):
-        # Models are known by their module, which is loaded if there is one.
+        # Models are recognized by the name of their module, without importing it.
         if type(each).__module__.startswith("responses_proto.models."):
             from ..codec import dump  # noqa: PLC0415 - only loaded if there are models
 

@@ -73,7 +73,7 @@ class Recorder:
                 await shut(self._inner)
 
     async def send(self, request: WireRequest) -> WireReply:
-        """Send a request and record it. Of a WebSocket, its messages are recorded."""
+        """Send a request and record it. For a WebSocket, record its messages."""
         open_exchange = self._begin(request)
         try:
             reply = await self._inner.send(request)
@@ -121,7 +121,7 @@ class _OpenExchange:
         self.exchange.pieces.append((self._now(), piece))
 
     def record_failure(self, error: Exception) -> None:
-        if not isinstance(error, DeadlineExceeded):  # otherwise the client gave up; the answer stays `left`
+        if not isinstance(error, DeadlineExceeded):  # after a deadline, the client gave up, and the answer stays `left`
             self.exchange.end = "closed" if isinstance(error, StreamTruncated) else "reset"
 
     def _now(self) -> float:
@@ -192,9 +192,9 @@ class _RecordedUpgrade:
 
 
 class _RecordedStream:
-    """The connection of a WebSocket. Each message of the client begins an exchange, and the server's messages answer one.
+    """The connection of a WebSocket. Each message of the client begins an exchange, and each message of the server belongs to one.
 
-    They belong to the one with their ``stream_id``, or to the last one.
+    It belongs to the exchange with the same ``stream_id``, or else to the last one.
     """
 
     def __init__(
@@ -243,11 +243,11 @@ class _RecordedStream:
         return self._stream.get_extra_info(info)
 
     def _messages(self, frames: Frames, data: bytes) -> list[bytes]:
-        """Return the messages that the data complete."""
+        """Return the messages that are completed by the data."""
         from wsproto import events  # noqa: PLC0415 - needs an extra
 
         complete: list[bytes] = []
-        with contextlib.suppress(Exception):  # what is not WebSocket fails where it is read, not here
+        with contextlib.suppress(Exception):  # invalid data fails in the code that reads it, not here
             frames.receive_data(data or None)
             for event in frames.events():
                 if isinstance(event, events.Message):
@@ -292,7 +292,7 @@ _HOP_HEADERS: Final = frozenset(
     {"accept-encoding", "connection", "content-encoding", "content-length", "host", "keep-alive", "transfer-encoding"}
     | {"sec-websocket-extensions"}
 )
-"""Headers that belong to one connection, or describe compression, which is undone. They are not forwarded."""
+"""Headers that belong to one connection, or describe compression, which is undone here. They are not forwarded."""
 _READ: Final = 64 * 1024  # bytes
 
 
@@ -374,7 +374,7 @@ class RecordingServer(FakeServer):
             await shut(reply)
 
     async def _serve_messages(self, connection: Connection, handshake: Request) -> None:
-        """Pass bytes on in both directions until one side closes the connection."""
+        """Forward bytes in both directions until one side closes the connection."""
         reply = self._upgraded.pop(handshake.connection)
         upstream = cast("NetworkStream", reply.network_stream)
         try:

@@ -1,13 +1,13 @@
-"""Check a store of one's own against the contract of :class:`~responses_proto.server.Store` and :class:`~responses_proto.server.SharedStore`.
+"""Check your own store against the contract of :class:`~responses_proto.server.Store` and :class:`~responses_proto.server.SharedStore`.
 
 ::
 
     def test_my_store():
         check_store(lambda: MyStore("postgres://localhost/test"))
 
-Two Hypothesis state machines do random things and compare: one calls the methods of the store, and knows what each must
-return; the other runs services on the store, which create, follow, cancel and delete responses, and die. A shared store is
-opened twice, as in two processes. Time plays no part but where a store has to wait: leases do not run out, they are ended.
+Two Hypothesis state machines execute random steps. One calls the methods of the store and compares their results with a model. The other
+runs services on the store, which create, follow, cancel and delete responses, and crash. A shared store is opened twice, as in two
+processes. The checks do not depend on timing, except where a store has to wait: leases are ended explicitly, they do not run out.
 """
 
 from __future__ import annotations
@@ -74,14 +74,17 @@ def check_store(
     backend: Literal["asyncio", "trio"] = "asyncio",
     settings: settings | None = None,  # noqa: A002, RUF100 - what Hypothesis calls it
 ) -> None:
-    """Check a store against the contract. Raise ``AssertionError`` with the steps that lead to a fault, the fewest found.
+    """Check a store against the contract. Call this function outside of an event loop.
 
-    ``make`` opens the store; each call returns it, or another one with the same data. It is called outside of an event loop. A store whose ``lease_seconds`` are not ``None`` is checked as a
-    shared one: it is opened twice at a time. The check makes ids of its own and deletes what it has written.
+    ``make``: opens the store. It is called outside of an event loop. All stores that it returns must have the same data. A store whose
+    ``lease_seconds`` is not ``None`` is checked as a shared store: it is opened twice.
+    ``backend``: the event loop to run on.
+    ``settings``: settings of Hypothesis; by default 20 examples of up to 30 steps for each of the two state machines.
 
-    ``backend`` is the event loop to run on. ``settings`` are Hypothesis's; by default there are 20 examples of up to 30 steps for each of
-    the two state machines. Call it outside of an event loop. Raises ``UsageError`` if two stores that ``make`` opens
-    do not have the same data.
+    The check creates unique ids, and deletes all data that it has written.
+
+    Raises ``AssertionError`` for a fault, with the shortest sequence of steps found that leads to it, and ``UsageError`` if two stores
+    that ``make`` returns do not have the same data.
     """
     chosen = settings or _default_settings()
     with start_blocking_portal(backend) as portal:
@@ -89,16 +92,16 @@ def check_store(
         try:
             opened.check_that_data_is_shared()
             for machine in (_StoreMachine, _ServiceMachine):
-                # Hypothesis only calls it.
+                # Hypothesis only calls the factory, although its annotation requires a class.
                 run_state_machine_as_test(cast("Any", functools.partial(machine, opened)), settings=chosen)
-        except Flaky as flaky:  # a race: it did not go the same way again
+        except Flaky as flaky:  # a race: the second run went differently
             raise next((one for one in _seen_before(flaky) if isinstance(one, AssertionError)), flaky) from flaky
         finally:
             opened.close()
 
 
 def _seen_before(flaky: Flaky) -> Iterator[BaseException]:
-    """Yield what went wrong before Hypothesis noticed that it does not go wrong again, or not in the same way."""
+    """Yield the errors from before Hypothesis noticed that it cannot reproduce them."""
     if isinstance(flaky, FlakyFailure):
         yield from flaky.exceptions
     error = flaky.__context__
@@ -165,11 +168,11 @@ class _Lease:
 
 @attrs.define
 class _Model:
-    """What the store must have in it."""
+    """The data that the store must have."""
 
     responses: dict[str, StoredResponse] = attrs.field(factory=dict[str, StoredResponse])
     saved: list[str] = attrs.field(factory=list[str])
-    """The ids of the responses, in the order in which they were saved first."""
+    """The ids of the responses, in the order in which they were first saved."""
     events: dict[str, dict[int, WireEvent]] = attrs.field(factory=dict[str, "dict[int, WireEvent]"])
     conversations: dict[str, Conversation] = attrs.field(factory=dict[str, Conversation])
     items: dict[str, list[Item]] = attrs.field(factory=dict[str, "list[Item]"])
@@ -234,7 +237,7 @@ class _Model:
 
 
 class _StoreMachine(RuleBasedStateMachine):
-    """Calls the methods of a store. Everything that one has written is read through the other."""
+    """Calls the methods of a store. The data that one store has written is also read through the other."""
 
     def __init__(self, opened: _Opened) -> None:
         super().__init__()
@@ -248,10 +251,10 @@ class _StoreMachine(RuleBasedStateMachine):
         self.owners = [f"{owner}_{mark}" for owner in _OWNERS]
         self.digests = [f"{mark}{number}" for number in range(2)]
 
-    # -- what is written
+    # -- writing
 
     def stored(self, number: int, status: _Status, text: str, place: int) -> StoredResponse:
-        """Make a response that follows an earlier one, is in a conversation, or brings its history along."""
+        """Return a response that follows an earlier one, belongs to a conversation, or contains its history."""
         request = CreateResponse(
             model="m",
             input=text,
@@ -260,7 +263,7 @@ class _StoreMachine(RuleBasedStateMachine):
             conversation=ConversationReference(id=self.conversations[0]) if place == 1 else None,
         )
         response = attrs.evolve(initial_response(request, now=1, id=self.names[number]), status=status)
-        # The first item is in all of them, with another content in each.
+        # All responses have the first item, each with different content.
         mine = [Message(id=self.items[at], role="user", content=f"{number} {text}") for at in (0, number + 1)]
         history: list[Item] | None = [Message(id="before", role="user", content="x")] if place == 2 else None  # noqa: PLR2004 - the third
         return StoredResponse(response=response, input=[*mine], history=history)
@@ -273,12 +276,12 @@ class _StoreMachine(RuleBasedStateMachine):
         return [Message(id=self.items[number % 4], role="user", content=text) for number in numbers]
 
     def call(self, which: int, method: str, *args: Any, **options: Any) -> Any:
-        """Return what a method of one of the stores returns."""
+        """Call a method of one of the stores, and return its result."""
         store = self.opened.stores[which % len(self.opened.stores)]
         return self.opened.run(lambda: getattr(store, method)(*args, **options))
 
     def returns(self, expected: object, which: int, method: str, *args: Any, **options: Any) -> None:
-        """Check what a method of one of the stores returns."""
+        """Call a method of one of the stores, and check that it returns ``expected``."""
         got = self.call(which, method, *args, **options)
         shown = ", ".join([*map(repr, args), *(f"{name}={value!r}" for name, value in options.items())])
         _check(got == expected, f"{method}({shown}) returned {got!r}, expected {expected!r}")
@@ -337,7 +340,7 @@ class _StoreMachine(RuleBasedStateMachine):
         self.returns(expected, which, "delete_item", name, item_id)
         self.look_at_conversation(which + 1, number)
 
-    # -- what is read
+    # -- reading
 
     @rule(which=_choice, number=_three)
     def look(self, which: int, number: int) -> None:
@@ -442,7 +445,7 @@ class _StoreMachine(RuleBasedStateMachine):
         self.look_at_lease(which + 1, number)
 
     def leased(self, owner: str) -> str:
-        """Begin another response, leased to an owner."""
+        """Begin a new response, leased to an owner."""
         other = attrs.evolve(self.stored(0, "in_progress", "", 0).response, id=f"resp_{uuid.uuid4().hex}")
         self.call(0, "begin", StoredResponse(response=other, input=[]), owner=owner, seconds=_LONG)
         return other.id
@@ -481,7 +484,7 @@ class _StoreMachine(RuleBasedStateMachine):
         free = lease is None or lease.ran_out or lease.owner == self.owners[owner]
         return free and stored is not None and stored.response.status in RUNNING_STATUSES
 
-    # -- waiting and asking
+    # -- waiting and signals
 
     @precondition(lambda self: self.is_shared)
     @rule(which=_choice, number=_three, first=st.integers(min_value=0, max_value=8))
@@ -598,7 +601,7 @@ def _remembers(digest: str, response_id: str) -> Callable[[SharedStore], Awaitab
 
 
 class _Puppet:
-    """A handler whose responses are written step by step, each on demand. The metadata of the request name its response."""
+    """A handler that writes its responses step by step, on demand. The metadata of a request contain the name of its response."""
 
     def __init__(self) -> None:
         self._steps: dict[str, Any] = {}
@@ -616,7 +619,7 @@ class _Puppet:
                 done.set()
 
     async def step(self, name: str, text: str | None) -> None:
-        """Let a response write a text, or end."""
+        """Make a response write a text; with ``None``, end it."""
         while name not in self._steps:  # noqa: ASYNC110 - the handler is being started
             await anyio.sleep(0.001)
         done = anyio.Event()
@@ -632,7 +635,7 @@ class _Server:
 
 @attrs.define(eq=False)
 class _Answer:
-    """What is known of one response."""
+    """The expected state of one response."""
 
     name: str
     server: int
@@ -640,12 +643,12 @@ class _Answer:
     text: str = ""
     status: str = "in_progress"
     events: list[WireEvent] = attrs.field(factory=list[WireEvent])
-    """All of them, once it has ended."""
+    """All events of the response, once it has ended."""
     followers: list[list[WireEvent]] = attrs.field(factory=list["list[WireEvent]"])
 
 
 class _ServiceMachine(RuleBasedStateMachine):
-    """Uses a store by services, of which one dies now and then. An exclusive store has one service."""
+    """Uses a store through services, one of which crashes now and then. A store that is not shared has one service."""
 
     def __init__(self, opened: _Opened) -> None:
         super().__init__()
@@ -653,7 +656,7 @@ class _ServiceMachine(RuleBasedStateMachine):
         self.puppet = _Puppet()
         self.servers: list[_Server] = []
         self.answers: list[_Answer] = []
-        self.pending = 0  # followers that have not come to an end
+        self.pending = 0  # followers that have not finished
         self.count = 0
 
     @initialize()
@@ -753,7 +756,7 @@ class _ServiceMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.servers) > 1)
     @rule(which=_choice)
     def die(self, which: int) -> None:
-        """One of two servers dies: all of its leases run out, and the other one ends its responses."""
+        """Crash one of two servers: all of its leases run out, and the other server ends its responses."""
         dead, survivor = self.servers[which], self.servers[1 - which].service
         sharing = dead.service.sharing
         if sharing is None:
@@ -762,7 +765,7 @@ class _ServiceMachine(RuleBasedStateMachine):
 
         async def die() -> None:
             for task in list(dead.service.running.values()):
-                task.lose()  # it writes nothing any more
+                task.lose()  # the task writes no more events
             await self.opened.stores[1 - which].renew(owner, 0.0)  # type: ignore[attr-defined]  # both are shared
 
         self.opened.run(die)
@@ -779,7 +782,7 @@ class _ServiceMachine(RuleBasedStateMachine):
         return seen
 
     def look(self, which: int, answer: _Answer) -> None:
-        """Compare what a service finds with what is known."""
+        """Compare the response that a service finds with the expected state."""
         found = self.opened.run(lambda: self.service(which).find(answer.task_id))
         _check(found is not None, f"a response that is {answer.status} is not found")
         status = found.response.status
@@ -789,7 +792,7 @@ class _ServiceMachine(RuleBasedStateMachine):
         )
 
     def ended(self, which: int, answer: _Answer, status: str) -> None:
-        """Check what everybody sees of a response at its end."""
+        """Check that all services and followers see the same end of a response."""
         answer.status = status
         answer.events = self.opened.run(lambda: self.replayed(which, answer, None))
         numbers = [event.sequence_number for event in answer.events]
@@ -821,7 +824,7 @@ class _ServiceMachine(RuleBasedStateMachine):
 
 
 async def _write_late(store: SharedStore, owner: str, survivor: Service, answer: _Answer) -> None:
-    """Do what a server would that was only suspended."""
+    """Write as a server that was only suspended would, and check that the store refuses it."""
     stored = await survivor.get(answer.task_id)
     late = WireEvent(len(answer.events), "response.output_text.delta", b"{}")
     written = await store.save_leased(stored, owner=owner, events=[late])

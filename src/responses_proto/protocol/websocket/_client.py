@@ -1,21 +1,21 @@
-"""The client's end of a WebSocket connection. See :mod:`responses_proto.protocol.websocket`.
+"""The client side of a WebSocket connection. See :mod:`responses_proto.protocol.websocket`.
 
-Whose a message is
-------------------
-A message does not name its turn. Its lane says much, the order says the rest: between ``response.created`` and the end of a
-response, what comes on its lane belongs to it. Two times are left.
+How a message is assigned to a turn
+-----------------------------------
+A message does not name its turn. Its lane and the order of messages determine the turn: all messages on a lane between
+``response.created`` and the end of a response belong to that response. Two periods need more rules.
 
-*After the end* of a turn nothing more belongs to it, with one exception: a ``response.failed`` that does not say why can be followed
-by an ``error`` that does. The turn is ``UNEXPLAINED`` until that comes or the client leaves it.
+*After the end* of a turn, no message belongs to it, with one exception: a ``response.failed`` without a reason can be followed by an
+``error`` with the reason. The turn is ``UNEXPLAINED`` until that error arrives or the client leaves the turn.
 
-*Before the beginning* of the next turn on the lane, a server may still send what concerns the last one: errors, rate limits, private
-messages. If the server has announced the last turn with ``response.created``, it will announce this one, too. So until then:
+*Before the beginning* of the next turn on the lane, a server may still send messages about the last turn: errors, rate limits, private
+messages. If the server has announced the last turn with ``response.created``, it will also announce this one. So until then:
 
-* These belong to nobody: messages that stand beside responses, that name the last response, or that have a type of the server's
-  own, and errors that continue the last turn's numbering.
-* An error with an HTTP status answers the request, unless the last turn ended without the reason for its failure.
-* Anything else is in doubt. If ``response.created`` comes next, it was nobody's. If nothing comes for a while, call
-  :meth:`ClientSession.settle`: then it is the answer.
+* These messages belong to no turn: messages outside of responses, messages that name the last response or have a private type of the
+  server, and errors that continue the numbering of the last turn.
+* An error with an HTTP status answers the request, unless the last turn failed without a reason.
+* Any other message is in doubt. If ``response.created`` comes next, the message belonged to no turn. If nothing comes for a while, call
+  :meth:`ClientSession.settle`: then the message is the answer.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ if TYPE_CHECKING:
 
 _E = TypeVar("_E", bound=ResponsesProtoError)
 
-_MAX_IDLE_LANES: Final = 256  # remembered, for those who follow up on their last response
-_MAX_DOUBTFUL: Final = 64 * 1024  # bytes of messages in doubt; with more of them, they are the turn's
+_MAX_IDLE_LANES: Final = 256  # that are remembered, so that a turn can follow their last response
+_MAX_DOUBTFUL: Final = 64 * 1024  # bytes of messages in doubt; beyond that, they are assigned to the turn
 _ANSWERS: Final = frozenset({CONNECTION_LIMIT, PREVIOUS_NOT_FOUND})  # codes of errors that can only answer a request
 _ENDS: Final = ("terminal", "unexplained")  # kinds of messages that end a response
 _NEED_NO_TURN: Final = frozenset(
     {"beside", "steer", "inject", "done"}
-)  # kinds of messages that are no anomaly without a turn
+)  # kinds of messages that are not an anomaly without a turn
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -70,32 +70,32 @@ class ClientTurn:
     """One response on a connection, as the client sees it. Returned by :meth:`ClientSession.begin` and :meth:`ClientSession.successor`."""
 
     stream_id: str | None = None
-    """The lane; ``None`` for the one without a name."""
+    """The lane; ``None`` for the lane without a name."""
     state: TurnState = TurnState.REQUESTED
     parent: str = ""
-    """The id of the response that it follows; empty if it follows none."""
+    """The id of the previous response; empty if there is none."""
     response_id: str = ""
-    """The id of its own response; empty until the server states it."""
+    """The id of the response; empty until the server states it."""
     rejection: JSONObject | None = None
-    """The error event that came in place of a response."""
+    """The error event that the server sent instead of a response."""
     failure: ResponsesProtoError | None = None
-    """What cut it off: the end of the connection, or a limit. Messages from before that can still be read."""
+    """The error that cut off the turn: the end of the connection, or a limit. Earlier messages can still be read."""
     claimed: bool = True
-    """Whether somebody reads it; false for a successor that :meth:`ClientSession.successor` has not returned yet."""
+    """Whether the turn has a reader; false for a successor that :meth:`ClientSession.successor` has not returned yet."""
     awaits_input: bool = False
-    """Whether its response ended in calls that the client must answer. Set for steered responses only."""
+    """Whether the response ended in calls that the client must answer. Set for steered responses only."""
     messages: list[bytes] = attrs.field(factory=list[bytes], init=False)
     """Messages that were not fetched yet; see :meth:`ClientSession.messages_received`."""
     size: int = attrs.field(default=0, init=False)
     """The size of :attr:`messages` in bytes."""
     announced: bool = attrs.field(default=False, init=False)
-    """Whether its ``response.created`` came."""
+    """Whether ``response.created`` was received."""
     unexplained: bool = attrs.field(default=False, init=False)
-    """Whether its response failed, and nothing has said why."""
+    """Whether the response failed without a reason so far."""
     next_number: int | None = attrs.field(default=None, init=False)
-    """The sequence number after that of its last message; ``None`` if that had none."""
+    """The sequence number that follows the last message; ``None`` if that message had none."""
     doubtful: list[bytes] = attrs.field(factory=list[bytes], init=False)
-    """Messages before its beginning that may belong to the turn before; see :meth:`ClientSession.settle`."""
+    """Messages before the beginning of the turn that may belong to the previous turn; see :meth:`ClientSession.settle`."""
 
     @property
     def ended(self) -> bool:
@@ -104,7 +104,7 @@ class ClientTurn:
 
     @property
     def ready(self) -> bool:
-        """Whether a reader need not wait: there are messages, or there is an end or a failure."""
+        """Whether a reader need not wait: there are messages, or the turn has ended or failed."""
         return bool(self.messages) or self.ended or self.failure is not None
 
 
@@ -113,35 +113,36 @@ class ClientSteer:
     """One steer, as the client sees it. Returned by :meth:`ClientSession.steer`."""
 
     response_id: str
-    """The id of the response that it steers."""
+    """The id of the steered response."""
     stream_id: str | None = None
     """The lane of that response."""
     state: SteerState = SteerState.SENT
     id: str = ""
-    """The id that the server gave it; empty until then."""
+    """The id of the steer, from the server; empty until then."""
     accepted: SteerAccepted | None = None
     """The server's acknowledgement."""
     event: SteerAccepted | SteerPending | SteerFailed | None = None
-    """The last event about it."""
+    """The last event about the steer."""
 
 
 @attrs.define(eq=False)
 class _Lane:
     turn: ClientTurn | None = None
-    """The turn under way, or due."""
+    """The active or due turn."""
     last: ClientTurn | None = None
-    """The turn before it."""
+    """The previous turn."""
     failing: ClientTurn | None = None
-    """The turn before it, if the client left that in state ``FAILING``: its terminal event may still come."""
+    """The previous turn, if the client left it in state ``FAILING``: its terminal event may still come."""
 
 
 class ClientSession:
-    """The client's end of one connection: decides what may be sent, and assigns incoming messages to turns.
+    """The client side of one connection: checks what may be sent, and assigns incoming messages to turns.
 
     To send: call :meth:`begin` before you send a ``response.create``, and :meth:`steer` before a ``response.steer``.
 
     To receive: call :meth:`receive_message` with each message. It returns the turns and steers that changed. Then call
-    :meth:`messages_received` for each of these turns, or whenever its reader is ready. :meth:`successor` returns the turn after a steered one.
+    :meth:`messages_received` for each of these turns, or whenever its reader is ready. :meth:`successor` returns the turn after a
+    steered turn.
 
     To finish: call :meth:`leave` when a turn is no longer read, and :meth:`connection_lost` when the connection has ended.
     """
@@ -151,22 +152,22 @@ class ClientSession:
         self._converter = converter or default_converter()
         self._json = self._converter.json
         self._lanes: dict[str | None, _Lane] = {}
-        self._turns: list[ClientTurn] = []  # under way or due, oldest first
+        self._turns: list[ClientTurn] = []  # active or due, oldest first
         self._last: ClientTurn | None = None  # the turn that ended last, on any lane
         self._steers: dict[str, list[ClientSteer]] = {}  # by the id of the response that they steer
         self._lanes_named = False  # whether the server has named a lane
         self.buffered: int = 0
-        """Bytes of all messages that were not fetched yet."""
+        """The number of bytes of all messages that were not fetched yet."""
         self.anomalies: list[Anomaly] = []
-        """Messages that belong to nothing: up to ``Limits.max_anomalies`` of them."""
+        """The messages that belong to no turn, at most ``Limits.max_anomalies``."""
         self.expired: bool = False
         """Whether the server has announced that it accepts no more turns on this connection."""
         self.lost: ResponsesProtoError | None = None
-        """What ended the connection; ``None`` while it is open."""
+        """The error that ended the connection; ``None`` while it is open."""
 
     @property
     def busy(self) -> bool:
-        """Whether a turn is under way or due."""
+        """Whether a turn is active or due."""
         return bool(self._turns)
 
     @property
@@ -178,7 +179,7 @@ class ClientSession:
         return [steering.event for steering in steers if isinstance(steering.event, SteerPending)]
 
     def knows(self, response_id: str) -> bool:
-        """Return whether a response is under way on this connection, was the last one on its lane, or was steered."""
+        """Return whether a response is active on this connection, was the last one on its lane, or was steered."""
         turns = (*self._turns, *(lane.last for lane in self._lanes.values() if lane.last is not None))
         return response_id in self._steers or any(turn.response_id == response_id for turn in turns)
 
@@ -187,11 +188,11 @@ class ClientSession:
     def begin(self, stream_id: str | None = None, previous_response_id: str | None = None) -> ClientTurn:
         """Begin a turn on a lane and return it. Send the ``response.create`` next.
 
-        Raises ``LocalProtocolError`` if another turn is under way on the lane, or is due there.
+        Raises ``LocalProtocolError`` if another turn is active or due on the lane.
         """
         lane = self._lanes.get(stream_id, _Lane())
         if lane.turn is not None and lane.turn.state is TurnState.UNEXPLAINED:
-            self._end(lane.turn)  # it has its end, and only its reason is awaited
+            self._end(lane.turn)  # the turn has ended, and only the reason of its failure is awaited
         for turn in (lane.turn, lane.last):
             if turn is not None and not turn.claimed:
                 raise LocalProtocolError(
@@ -218,8 +219,8 @@ class ClientSession:
     def successor(self, response_id: str) -> ClientTurn | None:
         """Return the successor of a steered response, for the caller to read; ``None`` while it has not begun.
 
-        Call again after each steer or turn that changes. Raises ``LocalProtocolError`` if no successor will begin by itself,
-        ``APIError`` if the server could not create it, and the error that ended the connection.
+        Call again after each change of a steer or turn. Raises ``LocalProtocolError`` if no successor will begin, ``APIError`` if the
+        server could not create it, or the error that ended the connection.
         """
         ended = (lane.last for lane in self._lanes.values() if lane.last is not None)
         for turn in (*self._turns, *ended):
@@ -267,7 +268,7 @@ class ClientSession:
         if kind == "rejected" and code_of(value) == CONNECTION_LIMIT:
             self.expired = True
             if turn is None or turn.state is not TurnState.REQUESTED:
-                # It does not answer a request, so that it concerns all turns.
+                # The message does not answer a request, so it concerns all turns.
                 return [turn for turn in list(self._turns) if self._assign(turn, kind, value, data)]
         if turn is not None and turn.doubtful:
             self._decide_doubts(turn, kind)
@@ -280,7 +281,7 @@ class ClientSession:
         return changed
 
     def settle(self, turn: ClientTurn) -> None:
-        """Take the messages in doubt as those of the turn. Call it if nothing else has come for about a second."""
+        """Assign the messages in doubt to the turn. Call this if no other message has arrived for about a second."""
         doubtful, turn.doubtful = turn.doubtful, []
         for data in doubtful:
             value = self._read(data)
@@ -297,7 +298,7 @@ class ClientSession:
     def leave(self, turn: ClientTurn) -> bool:
         """Stop reading a turn, in any state. Return whether you must close the connection now, to stop the server.
 
-        A turn that passed a limit does not need that: its messages are dropped until it ends, and other lanes go on.
+        A turn that exceeded a limit does not require this: its messages are dropped until it ends, and other lanes continue.
         """
         self.messages_received(turn)
         if turn.state is TurnState.FAILING:
@@ -307,7 +308,7 @@ class ClientSession:
         return turn.failure is None and LEAVING[turn.state]
 
     def connection_lost(self, error: ResponsesProtoError) -> list[ClientTurn | ClientSteer]:
-        """Record the end of the connection. Every turn under way fails with ``error``. Return the turns and steers concerned."""
+        """Record the end of the connection. Every active turn fails with ``error``. Return the turns and steers concerned."""
         if self.lost is not None:
             return []
         self.lost = error
@@ -322,7 +323,7 @@ class ClientSession:
     # Inside
 
     def _read(self, data: bytes) -> Any:
-        # The reader of the turn decodes the message again, and reports what is wrong with it.
+        # The reader of the turn decodes the message again, and reports its faults.
         try:
             return self._json.loads(data, self._limits.max_nesting, self._limits.max_json_values)
         except ResponsesProtoError:
@@ -350,7 +351,7 @@ class ClientSession:
         return next((turn for turn in self._turns if response_id and turn.response_id == response_id), None)
 
     def _is_late(self, lane: _Lane, value: Any, kind: MessageKind) -> bool:
-        """Return whether a message is the terminal event of the turn before, which the client left after an error."""
+        """Return whether a message is the terminal event of the previous turn, which the client left after an error."""
         before = lane.failing
         if before is None or (lane.turn is not None and lane.turn.state is not TurnState.REQUESTED):
             lane.failing = None
@@ -358,11 +359,11 @@ class ClientSession:
         return kind in _ENDS and before.response_id in ("", response_id_of(value))
 
     def _before(self, turn: ClientTurn) -> ClientTurn | None:
-        """Return the turn before on the same lane; on any, if the server names none."""
+        """Return the previous turn on the same lane; on any lane, if the server names no lanes."""
         return self._lanes[turn.stream_id].last if self._lanes_named else self._last
 
     def _concerns_the_last(self, turn: ClientTurn, value: Any, kind: MessageKind) -> bool:
-        """Return whether a message on the lane of a turn certainly belongs to what came before it."""
+        """Return whether a message on the lane of a turn certainly concerns the previous turn."""
         before = self._before(turn)
         if before is None:
             return False
@@ -380,7 +381,7 @@ class ClientSession:
         return kind == "event" and (names_it or (type_ != "" and type_ not in EVENT_TYPES))
 
     def _is_doubtful(self, turn: ClientTurn, value: Any, kind: MessageKind) -> bool:
-        """Return whether a message may belong to a turn that has not begun, or to the one before."""
+        """Return whether a message may belong either to a turn that has not begun, or to the previous turn."""
         before = self._before(turn)
         if turn.state is not TurnState.REQUESTED or before is None or not before.announced or kind == "created":
             return False
@@ -397,10 +398,10 @@ class ClientSession:
         return [turn]
 
     def _decide_doubts(self, turn: ClientTurn, kind: MessageKind) -> None:
-        """Decide about the messages in doubt, now that one has come that is the turn's own.
+        """Assign or drop the messages in doubt, now that a message certainly belongs to the turn.
 
-        After a ``response.created`` they were nobody's. Anything else is of a server that does not announce this turn, so
-        that the events before it are the turn's.
+        If that message is ``response.created``, they belong to no turn. Otherwise the server does not announce this turn, so the events
+        among them belong to it.
         """
         doubtful, turn.doubtful = turn.doubtful, []
         for data in doubtful:
@@ -415,7 +416,7 @@ class ClientSession:
             self.anomalies.append(Anomaly("unasked-message", path, repr(data[:80])))
 
     def _assign(self, turn: ClientTurn, kind: MessageKind, value: Any, data: bytes) -> bool:
-        """Advance a turn by a message and keep it. Return whether the message belongs to the turn in its present state."""
+        """Advance a turn by a message and keep the message. Return whether it belongs to the turn in its present state."""
         state = TURN_LIFE[turn.state].get(kind)
         if state is None:
             return False
@@ -453,7 +454,7 @@ class ClientSession:
         return turn
 
     def _forget_lanes(self) -> None:
-        """Forget the lanes that were idle longest, because some clients name a new one each time."""
+        """Forget the lanes that were idle longest, because some clients use a new lane each time."""
         idle = [
             name for name, lane in self._lanes.items() if lane.turn is None and (lane.last is None or lane.last.claimed)
         ]
@@ -477,13 +478,13 @@ class ClientSession:
         return any("response.created" in STEER_LIFE[steering.state] for steering in steers)
 
     def _expect_successor(self, turn: ClientTurn) -> None:
-        """After the end of a steered response, reserve its lane for the successor, unless it waits for the client."""
+        """After the end of a steered response, reserve its lane for the successor, unless the response waits for the client."""
         accepted = any(steering.state is SteerState.ACCEPTED for steering in self._steers_of(turn))
         if accepted and not turn.awaits_input and self._lanes[turn.stream_id].turn is None:
             self._add(ClientTurn(stream_id=turn.stream_id, state=TurnState.DUE, parent=turn.response_id, claimed=False))
 
     def _update_steer(self, value: Any) -> list[ClientSteer]:
-        # The kind of the message was found by these three types.
+        # Only these three types have this kind of message.
         event = cast("SteerAccepted | SteerPending | SteerFailed", self._converter.load(value, Event))
         parent, id_ = event.steer.previous_response_id, event.steer.id or ""
         steers = self._steers.get(parent, [])
@@ -504,22 +505,22 @@ class ClientSession:
             and due.state is TurnState.DUE
             and not any(steering.state is SteerState.ACCEPTED for steering in steers)
         ):
-            lane.turn = None  # no input is left that a successor would begin with
+            lane.turn = None  # no input is left for a successor
             self._turns.remove(due)
         return [steering]
 
     def _commit(self, turn: ClientTurn) -> list[ClientSteer]:
-        """Commit the steers of the response before, now that the next one has begun on their lane."""
+        """Commit the steers of the previous response, now that the next response has begun on their lane."""
         steers = [steering for steering in self._steers.get(turn.parent, ()) if steering.stream_id == turn.stream_id]
         for steering in steers:
             steering.state = STEER_LIFE[steering.state].get("response.created", steering.state)
         if turn.claimed and steers:
-            del self._steers[turn.parent]  # the client requested this turn, so that it will not ask for a successor
+            del self._steers[turn.parent]  # the client requested this turn, so it will not ask for a successor
         return steers
 
 
 def copy_error(error: _E) -> _E:
-    """Return a copy of an error, to be raised for another turn: each raised error carries a response of its own."""
+    """Return a copy of an error, to be raised for another turn: each raised error has its own response."""
     copied = copy.copy(error)
     copied.__cause__ = error.__cause__
     return copied

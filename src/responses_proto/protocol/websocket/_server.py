@@ -1,4 +1,4 @@
-"""The server's end of a WebSocket connection. See :mod:`responses_proto.protocol.websocket`."""
+"""The server side of a WebSocket connection. See :mod:`responses_proto.protocol.websocket`."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 _MAX_STEERS: Final = 16  # that wait for the end of one response
 _MAX_WAITING: Final = 64  # turns that wait on one lane
 _MAX_CHAINS: Final = 256  # chains whose history a connection keeps
-_MAX_HISTORY_BYTES: Final = 16 * 1024 * 1024  # of all these histories, about; the newest is kept even if it is larger
-_MAX_REMEMBERED: Final = 256  # responses whose end a connection remembers, to answer steers exactly
+_MAX_HISTORY_BYTES: Final = 16 * 1024 * 1024  # approximate, for all histories; the newest is kept even if it is larger
+_MAX_REMEMBERED: Final = 256  # ended responses that a connection remembers, to answer steers exactly
 _STEER_FIELDS: Final = frozenset({"type", "previous_response_id", "input"})
 _STEER_MESSAGE: Final = frozenset({"type", "role", "content"})
 _STEER_CONTENT: Final = frozenset({"input_text", "input_image", "input_file"})
@@ -52,25 +52,25 @@ class ServerTurn:
     request: CreateResponse
     """The request as over HTTP, with ``stream`` set, and with steered input included."""
     stream_id: str | None = None
-    """The lane; ``None`` for the one without a name."""
+    """The lane; ``None`` for the lane without a name."""
     generate: bool = True
     """Whether to produce output; false for a turn that only warms up."""
     response_id: str = ""
-    """The id of its response. Set it before the first call of :meth:`ServerSession.send_event`."""
+    """The id of the response. Set it before the first call of :meth:`ServerSession.send_event`."""
     successor_of: ServerTurn | None = None
-    """The steered turn that it follows by itself; ``None`` if the client requested it."""
+    """The steered turn that this turn follows automatically; ``None`` if the client requested the turn."""
     next_number: int = 0
     """The sequence number of the next event."""
     steers: list[_Steer] = attrs.field(factory=list["_Steer"], init=False)
-    """Accepted steers whose input waits for the end of its response."""
+    """Accepted steers whose input waits for the end of the response."""
     included_steers: list[_Steer] = attrs.field(factory=list["_Steer"], init=False)
-    """Steers of the response before whose input is part of :attr:`request`."""
+    """Steers of the previous response whose input is part of :attr:`request`."""
     ended: str = ""
-    """The type of its terminal event; empty before that."""
+    """The type of the terminal event; empty before that."""
 
     @property
     def steered(self) -> bool:
-        """Whether steered input waits for the end of its response. End the response early then, at a good place."""
+        """Whether steered input waits for the end of the response. If so, end the response early, at a suitable point."""
         return bool(self.steers) and not self.ended
 
 
@@ -83,19 +83,19 @@ class _Steer:
 
 
 class ServerSession:
-    """The server's end of one connection.
+    """The server side of one connection.
 
     Call :meth:`receive_message` with each message, and :meth:`tick` at :attr:`expires_at`. Then call :meth:`turns_to_begin`, and
-    answer each of these turns: with :meth:`send_event` for every event of its response, or with :meth:`reject`. After every
-    call, send what :meth:`messages_to_send` returns; then close the connection if :attr:`closing` is true. :meth:`history` returns what
-    earlier turns left on the connection.
+    answer each of these turns: with :meth:`send_event` for every event of its response, or with :meth:`reject`. After every call, send
+    the messages that :meth:`messages_to_send` returns; then close the connection if :attr:`closing` is true. :meth:`history` returns the
+    items of earlier turns on the connection.
 
     * ``now``: the time in seconds, by any clock; use the same clock for all calls.
     * ``max_connection_age``: seconds after which the connection accepts no more turns.
     * ``ids``: creates an id from a prefix such as ``"steer"``.
-    * ``converter``: decodes the requests, strictly in any mode.
-    * ``unknown_parameters``: what to do with parameters that are not known: ``"refuse"``, ``"pass"``, or by default refuse
-      those that are nearly the name of another one. The others are in ``request.extra``.
+    * ``converter``: decodes the requests, always strictly.
+    * ``unknown_parameters``: how to handle unknown parameters: ``"refuse"`` or ``"pass"``. By default, parameters whose name resembles
+      a known one are refused. Accepted ones are in ``request.extra``.
     """
 
     def __init__(
@@ -108,12 +108,12 @@ class ServerSession:
         unknown_parameters: UnknownParameters = None,
     ) -> None:
         self.expires_at: float = now + max_connection_age
-        """When the connection stops accepting turns, by the clock of ``now``."""
+        """The time at which the connection stops accepting turns, by the clock of ``now``."""
         self._ids = ids
         self._converter = (converter or default_converter()).in_mode(strict=True)
         self._lenient = self._converter.in_mode(strict=False)
         self._unknown_parameters: UnknownParameters = unknown_parameters
-        self._lanes: dict[str | None, deque[ServerTurn]] = {}  # the first turn of a lane is under way
+        self._lanes: dict[str | None, deque[ServerTurn]] = {}  # the first turn of a lane is active
         self._known: dict[str, ServerTurn] = {}  # by the id of the response; also turns that have ended
         self._histories: dict[str, Sequence[Item]] = {}  # by the id of the last response of a chain
         self._weights: dict[str, int] = {}  # of the histories
@@ -154,7 +154,7 @@ class ServerSession:
         return beginning
 
     def history(self, response_id: str) -> Sequence[Item] | None:
-        """Return the items up to the end of a response; ``None`` if it is not the last of its chain on this connection."""
+        """Return the items up to the end of a response; ``None`` if it is not the last response of a chain on this connection."""
         return self._histories.get(response_id)
 
     # Sending
@@ -162,10 +162,10 @@ class ServerSession:
     def send_event(self, turn: ServerTurn, number: int, type_: str, data: bytes, history: Sequence[Item] = ()) -> None:
         """Send an event of a turn.
 
-        ``number`` and ``type_`` are the event's sequence number and type, ``data`` is the event as JSON. Pass ``history``, all items up to
-        the end of the response, with the terminal event. It ends the turn: call :meth:`turns_to_begin` after it.
+        ``number`` and ``type_``: the sequence number and the type of the event. ``data``: the event as JSON. ``history``: all items up to
+        the end of the response; pass it with the terminal event. That event ends the turn: call :meth:`turns_to_begin` after it.
         """
-        if number != turn.next_number:  # events of steers came in between and used up numbers
+        if number != turn.next_number:  # events of steers were sent in between and used numbers
             data = dumps({**self._converter.json.loads(data), "sequence_number": turn.next_number})
         turn.next_number += 1
         if turn.stream_id is not None:
@@ -183,7 +183,7 @@ class ServerSession:
             self._advance(turn, successor)
 
     def reject(self, turn: ServerTurn, error: APIError) -> None:
-        """Reject a turn instead of sending events. The response that it was to follow can no longer be followed."""
+        """Reject a turn instead of sending events. After that, no turn can follow the response that it named as previous."""
         self._forget_history(turn.request.previous_response_id or "")
         if turn.successor_of is not None:
             for steer in turn.included_steers:
@@ -193,12 +193,12 @@ class ServerSession:
         self._advance(turn)
 
     def tick(self, now: float) -> None:
-        """Update the time. An expired connection announces that to the client as soon as no turn is under way."""
+        """Update the time. An expired connection announces its expiry to the client as soon as no turn is active."""
         if now >= self.expires_at and not self._lanes and not self._expired:
             self._expire(None)
 
     def messages_to_send(self) -> list[bytes]:
-        """Return the messages since the last call, each JSON in UTF-8."""
+        """Return the new messages since the last call, each as JSON in UTF-8."""
         unsent, self._unsent = self._unsent, []
         return unsent
 
@@ -236,7 +236,7 @@ class ServerSession:
         return ServerTurn(request=request, stream_id=create.stream_id or None, generate=create.generate is not False)
 
     def _begin(self, turn: ServerTurn) -> None:
-        """Make a turn ready to begin. Include the steered input that waits at the response that it follows."""
+        """Make a turn ready to begin. Include the steered input of the previous response that was not used yet."""
         parent = self._known.get(turn.request.previous_response_id or "")
         if parent is not None and parent.ended and parent.stream_id == turn.stream_id:
             turn.included_steers = [*parent.steers]
@@ -249,7 +249,7 @@ class ServerSession:
         self._beginning.append(turn)
 
     def _advance(self, turn: ServerTurn, successor: ServerTurn | None = None) -> None:
-        """Remove a turn from its lane, and begin the next one: the successor if there is one."""
+        """Remove a turn from its lane, and begin the next turn: the successor if there is one."""
         lane = self._lanes[turn.stream_id]
         lane.popleft()
         if successor is not None:
@@ -260,7 +260,7 @@ class ServerSession:
             del self._lanes[turn.stream_id]
 
     def _keep_history(self, turn: ServerTurn, history: Sequence[Item]) -> None:
-        """Replace the history of the response before. A response that failed cannot be followed."""
+        """Replace the history of the previous response. No turn can follow a failed response."""
         self._forget_history(turn.request.previous_response_id or "")
         if turn.ended != "response.failed":
             self._histories[turn.response_id] = history
@@ -283,7 +283,7 @@ class ServerSession:
     def _reject(self, error: APIError, stream_id: str | None = None) -> None:
         body = {
             "type": error.type or INVALID,
-            # Over HTTP it may be null, but not here (Open Responses, WebSocket error event).
+            # The code may be null over HTTP, but not here (Open Responses, WebSocket error event).
             "code": error.code or error.type or INVALID,
             "message": error.message,
             "param": error.param,
@@ -318,7 +318,7 @@ class ServerSession:
         return "too_many_pending_steers" if len(turn.steers) >= _MAX_STEERS else ""
 
     def _refuse_input(self, value: dict[str, Any]) -> None:
-        """Return the input of a ``response.inject``: a response here has one agent, which does not wait for input."""
+        """Send the input of a ``response.inject`` back: responses here have one agent, which does not wait for input."""
         response_id = text_at(value, "response_id")
         turn = self._known.get(response_id)
         code = "injection_not_supported"
@@ -331,7 +331,7 @@ class ServerSession:
         )
 
     def _finish_steers(self, turn: ServerTurn, data: bytes) -> ServerTurn | None:
-        """Decide about the steers of a response that ended with the event ``data``. Return the successor, if one begins now."""
+        """Process the steers of a response that ended with the event ``data``. Return the successor, if one begins now."""
         if not turn.steers:
             return None
         if turn.ended == "response.failed":
@@ -381,7 +381,7 @@ def _list_of(value: JSONValue) -> list[JSONValue]:
 
 
 def _is_user_input(value: JSONValue) -> bool:
-    """Return whether a value is valid input of a steer: a text or user messages, not empty."""
+    """Return whether a value is valid input for a steer: a text or user messages, not empty."""
     if isinstance(value, str):
         return bool(value)
     return isinstance(value, list) and bool(value) and all(map(_is_user_message, value))

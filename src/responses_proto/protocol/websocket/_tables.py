@@ -25,25 +25,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CONNECTION_LIMIT: Final = "websocket_connection_limit_reached"
-"""The error code for a connection that is too old for another turn."""
+"""The error code for a connection that is too old for a new turn."""
 PREVIOUS_NOT_FOUND: Final = "previous_response_not_found"
 """The error code for a ``previous_response_id`` that the server does not know."""
 
 ClientMessageKind: TypeAlias = Literal["create", "steer", "inject"]
-"""What a message from the client asks for."""
+"""The kind of a message from the client."""
 
 CLIENT_MESSAGES: Final[Mapping[str, ClientMessageKind]] = {
     ResponseCreateMessage.type: "create",
     ResponseSteer.type: "steer",
     ResponseInject.type: "inject",
 }
-"""Type of a client's message -> kind. A server refuses all other types."""
+"""Type of a client message -> kind. A server refuses all other types."""
 
 MessageKind: TypeAlias = Literal[
     "created", "event", "terminal", "unexplained", "error", "rejected", "beside", "steer", "inject", "done"
 ]
-"""What a message from the server means for its turn. ``unexplained``: a ``response.failed`` that does not say why; ``rejected``: an
-error with an HTTP status; ``beside``: allowed at any time; ``done``: the ``[DONE]`` that some servers send, as over SSE."""
+"""The meaning of a message from the server for its turn. ``unexplained``: a ``response.failed`` without a reason; ``rejected``: an error
+with an HTTP status; ``beside``: allowed at any time; ``done``: the ``[DONE]`` that some servers send, as over SSE."""
 
 MESSAGE_KINDS: Final[Mapping[str, MessageKind]] = {
     "response.created": "created",
@@ -64,13 +64,13 @@ class TurnState(enum.StrEnum):
     """The state of a turn, as the client sees it."""
 
     DUE = "due"
-    """A successor that the client did not ask for: it will begin by itself."""
+    """A successor that the client did not request: it will begin automatically."""
     REQUESTED = "requested"
-    """Its ``response.create`` is to be sent, or was sent; the server has not answered."""
+    """``response.create`` was sent or will be sent now; the server has not answered."""
     ANSWERED = "answered"
     """The server has begun to answer."""
     FAILING = "failing"
-    """The response met an ``error``; ``response.failed`` may follow."""
+    """The server sent an ``error`` for the response; ``response.failed`` may follow."""
     UNEXPLAINED = "unexplained"
     """The response failed without a reason; an ``error`` with the reason may follow."""
     ENDED = "ended"
@@ -98,11 +98,11 @@ LEAVING: Final[Mapping[TurnState, bool]] = {
     _UNEXPLAINED: False,
     _ENDED: False,
 }
-"""State -> whether leaving the turn requires closing the connection, because more of it would come."""
+"""State -> whether leaving the turn requires closing the connection, because the server would send more messages for it."""
 
 
 class SteerState(enum.StrEnum):
-    """The state of a steer. From ``ACCEPTED`` on its input is the server's; with ``FAILED`` it is the client's again."""
+    """The state of a steer. From ``ACCEPTED`` on, the server owns its input; with ``FAILED``, the client owns it again."""
 
     SENT = "sent"
     ACCEPTED = "accepted"
@@ -124,7 +124,7 @@ STEER_LIFE: Final[Mapping[SteerState, Mapping[str, SteerState]]] = {
     SteerState.COMMITTED: {},
     SteerState.FAILED: {},
 }
-"""State -> event type -> next state. The ``response.created`` is that of the response after the steered one."""
+"""State -> event type -> next state. ``response.created`` is the event of the response after the steered one."""
 
 STREAM_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 """A valid ``stream_id``, the name of a lane."""
@@ -134,7 +134,7 @@ HTTP_ONLY_FIELDS: Final[Mapping[str, str]] = {
     "stream_options": "it is for server-sent events",
     "background": "a response ends with its WebSocket; client.stream(background=True) creates one over HTTP that does not",
 }
-"""Fields of ``CreateResponse`` that a ``response.create`` does not have -> why."""
+"""Fields of ``CreateResponse`` that a ``response.create`` does not have -> the reason."""
 
 CLOSE_CODES: Final[Mapping[int, str]] = {
     1000: "normal closure",
@@ -172,7 +172,7 @@ INJECT_ERRORS: Final[Mapping[str, str]] = {
     "response_already_completed": "The response is complete.",
     "injection_not_supported": "No agent of this response waits for input.",
 }
-"""Error code of input that was not injected -> message (WebSocket, Multi-agent beta). The last one is this library's own."""
+"""Error code of input that was not injected -> message (WebSocket, Multi-agent beta). The last code is specific to this library."""
 
 
 # ---- reading messages
@@ -185,7 +185,7 @@ def common_fields(request: CreateResponse | ResponseCreateMessage) -> dict[str, 
 
 
 def kind_of(value: Any) -> MessageKind:
-    """Return what a decoded message from the server means for its turn."""
+    """Return the kind of a decoded message from the server: its meaning for its turn."""
     if value == "[DONE]":
         return "done"
     kind = MESSAGE_KINDS.get(text_at(value, "type"), "event")

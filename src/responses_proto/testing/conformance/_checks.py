@@ -1,4 +1,4 @@
-"""Check the rules of a server over HTTP, one function for each rule. :data:`CHECKS` lists them, with those over a WebSocket."""
+"""Check the rules of a server over HTTP, with one function for each rule. :data:`CHECKS` also lists the checks over a WebSocket."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def _create_fields(probe: Probe) -> None:
     reply = await probe.basic()
     if reply.json_object().get("object") != "response":
         reply.fail("expected `object` to be 'response'")
-    if not probe.recordings:  # otherwise the events of another check have been looked at
+    if not probe.recordings:  # otherwise another check has compared the events of a stream already
         (await probe.create(stream=True)).assert_stream()
 
 
@@ -133,7 +133,7 @@ async def _image_input(probe: Probe) -> None:
 
 
 def _object_in(text: str | bytes) -> JSONDict | None:
-    """Return the JSON object that a text is; ``None`` if it is none."""
+    """Return the JSON object in a text; ``None`` if the text is not one."""
     try:
         value: Any = default_converter().json.loads(text)
     except (DecodeError, LimitExceeded):
@@ -184,7 +184,7 @@ async def _token_limit(probe: Probe) -> None:
 
 
 def _weather_call(response: Response) -> FunctionCall:
-    """Return the call of the offered function. Fails if there is none or its arguments do not fit."""
+    """Return the call of the offered function. Fails if there is no call, or if its arguments do not fit the schema."""
     call = next(iter(response.function_calls), None)
     if call is None:
         raise CheckFailed("expected a function call, got none")
@@ -331,7 +331,7 @@ async def _previous_response(probe: Probe) -> None:
     response = probe.completed(reply)
     if response.previous_response_id != first.id:
         raise CheckFailed(f"`previous_response_id`: expected {first.id!r}, got {response.previous_response_id!r}")
-    # A server that counts nothing says 0, which the check of the usage reports.
+    # A server that does not count tokens reports 0; the check of the usage finds that.
     if first.usage and response.usage and 0 < first.usage.input_tokens >= response.usage.input_tokens:
         counts = f"{first.usage.input_tokens} tokens, and {response.usage.input_tokens} with the response before it"
         raise CheckFailed(f"that response is not part of the input: the same input took {counts}")
@@ -489,9 +489,9 @@ class ServerCheck:
     """One check."""
 
     run: Callable[[Probe], Awaitable[None]]
-    """Returns if the server keeps the rule, and raises ``CheckFailed`` or ``Skipped`` otherwise."""
+    """Returns if the server follows the rule; otherwise raises ``CheckFailed`` or ``Skipped``."""
     needs: tuple[str, ...] = ("create",)
-    """Rules of which this check makes use. If one of them is broken, this check would only say so again."""
+    """The rules that this check depends on. If one of them is broken, this check would only report the same fault again."""
 
 
 _CALL: Final = ("create", "function-call")

@@ -1,6 +1,6 @@
-"""Send requests to a server for its checks, and assert what it answers.
+"""Send the requests of the checks to a server, and make assertions about its answers.
 
-Requests go straight to the transport, so that the checks see what the server really sent.
+Requests go straight to the transport, so that the checks see exactly what the server sent.
 """
 
 from __future__ import annotations
@@ -62,19 +62,19 @@ _UNAVAILABLE: Final = NOT_OFFERED | {
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 }
-"""The statuses of a wrong address, a full quota, and a gateway whose server is away."""
-_REDIRECTION: Final = 3  # the first digit of such a status
+"""The statuses of a wrong address, an exhausted quota, and a gateway whose server is unavailable."""
+_REDIRECTION: Final = 3  # the first digit of the status
 _MAX_BODY: Final = 64 * 1024 * 1024
 _DRAIN: Final = 0.5  # seconds to wait for data after [DONE]
 _PATIENT: Final = RetryPolicy(attempts=5)  # with a rate limit
 _DONE: Final = b"data: [DONE]"
 _EXCERPT: Final = 120  # characters of the body in a detail
-_MAX_TOKENS: Final = 1024  # of an answer, so that a talkative model ends
+_MAX_TOKENS: Final = 1024  # of an answer, so that a talkative model comes to an end
 _KEPT: Final = 1024 * 1024  # bytes of a stream that are kept for the report
 _FIELD_RULES: Final = frozenset(
     {"missing-field", "wrong-type", "null-field", "wrong-value", "wrong-constant", "unknown-item", "extension-fields"}
 )
-"""The rules about fields, whose findings all go to the check `create-fields`."""
+"""The rules about fields. All of their findings belong to the check `create-fields`."""
 
 
 class CheckFailed(Exception):  # noqa: N818 - a result, not an error of this library
@@ -87,7 +87,7 @@ class CheckFailed(Exception):  # noqa: N818 - a result, not an error of this lib
 
 
 class Skipped(Exception):  # noqa: N818 - as above
-    """The server does not offer what the rule applies to."""
+    """The rule does not apply, because the server does not offer the feature."""
 
 
 @attrs.frozen
@@ -100,11 +100,11 @@ class ProbeReply:
     probe: Probe = attrs.field(repr=False)
 
     def parse(self, cls: type[M]) -> M:
-        """Return the model in the body. Fails for a status other than 200. Values that do not fit are left out."""
+        """Decode the body as this class and return the model. Fails for a status other than 200. Invalid values are left out."""
         return load(self.json_object(), cls)
 
     def assert_fits(self, cls: type[Model]) -> None:
-        """Fail unless the body has all required fields of the model, each of its type."""
+        """Fail unless the body has all required fields of the model, each with the right type."""
         try:
             make_converter(strict=True).load(self.json_object(), cls)
         except DecodeError as error:
@@ -119,7 +119,7 @@ class ProbeReply:
         return self.probe.assert_conforms(self.body)
 
     def streamed_response(self) -> Response:
-        """Return the response in a stream, whether the stream conforms or not; one without content if there is none."""
+        """Return the response in a stream, even if the stream does not conform; an empty response if there is none."""
         stream = ResponseStream()
         stream.receive_data(self.body)
         stream.receive_eof()
@@ -143,7 +143,7 @@ class ProbeReply:
 
     @property
     def blocks(self) -> Literal["unauthorized", "unavailable"] | None:
-        """The rule because of which no check makes sense, if this is the reply to the simplest request; ``None`` if they do."""
+        """The rule that this reply to the simplest request breaks, which makes all checks pointless; ``None`` if there is none."""
         if self.status in _UNAUTHORIZED:
             return "unauthorized"
         if self.status in _UNAVAILABLE or self.status // 100 == _REDIRECTION:
@@ -186,10 +186,10 @@ class ProbeReply:
 
 
 class Probe:
-    """Sends requests to one server: any with :meth:`request`, and ``POST /responses`` with the other methods.
+    """Sends requests to one server: any request with :meth:`request`, and ``POST /responses`` with the other methods.
 
-    ``secret``: the API key, which is removed from what the server sends, because a report quotes that.
-    ``app``: the application, if the server is one in memory; its WebSockets are then opened in memory too.
+    ``secret``: the API key. It is removed from the answers of the server, because reports quote them.
+    ``app``: the ASGI application, if the server runs in memory; its WebSockets are then opened in memory too.
     """
 
     def __init__(
@@ -216,18 +216,18 @@ class Probe:
         self._stored: Response | None = None
         self._call: Response | None = None
         self._called_freely = False
-        # (rule, path in an event) of what streams have broken so far: each is one finding.
+        # (rule, path in an event) of the findings in all streams so far, so that each is reported once.
         self._seen: set[tuple[str, str]] = set()
         self.field_faults: dict[tuple[str, str], Finding] = {}
-        """The faults of fields in everything that the server sent, by rule and field."""
+        """The faults of fields in all answers of the server, by rule and field."""
         self.recordings: list[Recording] = []
         """The streams, with the time of each piece."""
         self.answered: bool = False
-        """Whether the server has answered any request, so that it is there."""
+        """Whether the server has answered a request, and so is known to be reachable."""
         self.model = model
         """The model that requests name."""
         self.scope: anyio.CancelScope = anyio.CancelScope()
-        """The scope of the check, with its deadline, which does not count the waiting for a rate limit."""
+        """The scope of the check, with its deadline. The deadline does not count time spent waiting for a rate limit."""
         self.check: str = ""
         """The rule that is being checked."""
         self.last_request: str = ""
@@ -240,10 +240,10 @@ class Probe:
         content: JSONDict | bytes | None = None,
         params: Mapping[str, str | int] | None = None,
     ) -> ProbeReply:
-        """Send a request and read the whole reply. If the server has had too many (429), wait as it says, and send it again.
+        """Send a request and read the whole reply. After a rate limit (429), wait as the server asks, and send the request again.
 
         ``path``: the segments of the path below the base URL. ``content``: an object, or bytes to send unchanged. Skips the check if
-        there still are too many requests, except for the first, whose reply is returned.
+        the rate limit persists, except for the first request, whose reply is returned.
         """
         attempt, paused = 1, 0.0
         while (reply := await self._request(method, *path, content=content, params=params)).status == _TOO_MANY:
@@ -280,7 +280,7 @@ class Probe:
             pieces = [(at - sent, self._redacted(piece)) async for at, piece in _pieces(reply)]
         finally:
             await shut(reply)
-        # A piece may have the beginning of the key, and the next one its end.
+        # The key may be split between two pieces.
         body = self._redacted(b"".join(piece for _, piece in pieces))
         whole = ProbeReply(reply.status, reply.headers, body, self)
         if reply.status == _TOO_MANY:
@@ -299,7 +299,7 @@ class Probe:
         try:
             value: Any = default_converter().json.loads(body)
         except (DecodeError, LimitExceeded):
-            return  # the check of the reply says so
+            return  # the check of the reply reports it
         row = row_of_body(value)
         for fault in field_faults(value, row, self._profile) if row else ():
             if fault.rule in self._ignore:
@@ -310,7 +310,7 @@ class Probe:
     def assert_conforms(self, stream: bytes | Iterable[JSONObject]) -> Response:
         """Return the final response of a stream of bytes or events. Fails unless the stream conforms and completes.
 
-        A rule that an earlier stream has broken is not found again: one cause is one finding.
+        A rule that an earlier stream has broken at the same place is not reported again: one cause is one finding.
         """
         report: StreamReport = check_stream(stream, profile=self._profile, ignore=self._ignore)
         for finding in report.findings:
@@ -340,7 +340,7 @@ class Probe:
         return await self.request("POST", "responses", content=content)
 
     async def create_completed(self, **fields: Any) -> Response:
-        """Create a response and return it. Fails unless its status is ``completed`` and it says or calls something."""
+        """Create a response and return it. Fails unless its status is ``completed`` and its output has a text or a call."""
         reply = await self.create(**fields)
         response = self.completed(reply)
         if not any(map(_says_something, response.output)):
@@ -390,12 +390,12 @@ class Probe:
 
     @property
     def call_choice(self) -> JSONDict:
-        """The field of a request that makes the server call a tool, as far as it accepts that."""
+        """The field of a request that makes the server call a tool; empty if the server does not accept it."""
         return {} if self._called_freely else {"tool_choice": "required"}
 
     @contextlib.asynccontextmanager
     async def connect(self) -> AsyncGenerator[ProbeSocket]:
-        """Open a WebSocket for a block. Skips the check if the server does not offer one."""
+        """Open a WebSocket for the duration of a block. Skips the check if the server does not offer WebSockets."""
         self.last_request = "WebSocket /responses"
         if self._app is not None:
             async with asgi_socket(self._app, self._headers) as accepted:
@@ -435,7 +435,7 @@ class Probe:
                 return events
 
     async def completed_turn(self, socket: ProbeSocket, **fields: Any) -> Response:
-        """Send a request over a WebSocket, and return the response. Fails unless it conforms and completes."""
+        """Send a request over a WebSocket, and return the response. Fails unless the events conform and the response completes."""
         events = await self.turn(socket, **fields)
         if events[-1].get("type") == "error":
             raise CheckFailed(f"expected a completed response, got an error: {str(events[-1].get('error'))[:_EXCERPT]}")
@@ -443,7 +443,7 @@ class Probe:
 
 
 def _says_something(item: Item) -> bool:
-    """Return whether an item of the output is of use to a client: a text, a refusal, or a call of any kind."""
+    """Return whether an output item is of use to a client: a text, a refusal, or a call of any kind."""
     if isinstance(item, Message):
         return bool(item.text) or any(isinstance(part, Refusal) for part in item.parts)
     return not isinstance(item, Reasoning)
@@ -462,7 +462,10 @@ _ENDS: Final = frozenset({"response.completed", "response.incomplete", "response
 
 
 async def _pieces(reply: WireReply) -> AsyncIterator[tuple[float, bytes]]:
-    """Yield a body with the time of each piece, to its end, or until shortly after ``[DONE]``, because some servers then leave the connection open."""
+    """Yield the pieces of a body, each with its time of arrival.
+
+    Stops at the end of the body or shortly after ``[DONE]``, because some servers leave the connection open after that.
+    """
     size, tail = 0, b""
     while piece := await reply.receive():
         yield time.monotonic(), piece

@@ -1,4 +1,4 @@
-"""WebSockets of the checks: to a server over the network, or to an ASGI application in memory."""
+"""WebSockets for the checks: to a server over the network, or to an ASGI application in memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ASGIApp: TypeAlias = (
 
 
 class ProbeSocket(Protocol):
-    """One WebSocket, for one task."""
+    """One WebSocket, used by one task."""
 
     async def send(self, message: bytes) -> None:
         """Send a text message."""
@@ -52,7 +52,7 @@ class _WireSocket:
 
 @contextlib.asynccontextmanager
 async def wire_socket(transport: Transport, request: WireRequest) -> AsyncGenerator[ProbeSocket]:
-    """Open a WebSocket over the network. Raises ``ImportError`` without the extra ``ws``, and what ``accept_upgrade`` raises."""
+    """Open a WebSocket over the network. Raises ``ImportError`` without the extra ``ws``, and the errors of ``accept_upgrade``."""
     from ...client.websocket._connection import WebSocketConnection, accept_upgrade, upgrade  # noqa: PLC0415 - needs the extra `ws`, the other checks do not
 
     request = upgrade(request)
@@ -74,7 +74,7 @@ class _ASGISocket:
     """The client's side of a WebSocket of an application."""
 
     def __init__(self) -> None:
-        # Messages are small and few, and a full buffer would block an application that is about to be left.
+        # Messages are small and few. A full buffer would block an application whose client is about to leave.
         self.to_app, self.app_receives = anyio.create_memory_object_stream[_Message](1000)
         self.app_sends, self.from_app = anyio.create_memory_object_stream[_Message](100_000)
 
@@ -127,7 +127,7 @@ class _ASGISocket:
 
 @contextlib.asynccontextmanager
 async def asgi_socket(app: ASGIApp, headers: Mapping[str, str]) -> AsyncGenerator[ProbeSocket | None]:
-    """Open a WebSocket of an application in memory. The block gets ``None`` if the application does not accept it."""
+    """Open a WebSocket to an application in memory. Yields ``None`` if the application does not accept the connection."""
     socket = _ASGISocket()
     failure: Exception | None = None
     with socket.to_app, socket.app_receives, socket.app_sends, socket.from_app:

@@ -1,4 +1,4 @@
-"""The answers that :func:`~.clients.check_client` gives to a client, as data: faults and dialects, with what a client must make of them."""
+"""The answers that :func:`~.clients.check_client` gives to a client, as data: faults and dialects, with the results expected of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..fake.faults import Fault
 _Events: TypeAlias = list[dict[str, Any]]
 
 CLEAN: Final = "clean"
-"""The scene with nothing wrong, which every client must pass."""
+"""The name of the scene without faults, which every client must pass."""
 
 COMPLETED: Final = frozenset({"completed"})
 FAILED: Final = frozenset({"failed", "error"})
@@ -29,22 +29,22 @@ _CALLS: Final = (("get_weather", '{"city":"Paris"}'), ("get_weather", '{"city":"
 
 @attrs.frozen(kw_only=True)
 class Scene:
-    """One answer, and what a client must make of it."""
+    """One answer, and the result that a client must report for it."""
 
     name: str
     answer: Answer
     statuses: frozenset[str] = COMPLETED
-    """The ends that the client may report."""
+    """The statuses that the client may report."""
     text: str | None = None
-    """The text that it must report; ``None`` if any will do."""
+    """The text that the client must report; ``None`` if any text is accepted."""
     partial: str | None = None
-    """The text that came before the failure, which it should report."""
+    """The text before the failure, which the client should report."""
     calls: tuple[tuple[str, str], ...] = ()
-    """The function calls that it must report, as (name, arguments)."""
+    """The function calls that the client must report, as (name, arguments)."""
     may_repeat: bool = False
     """Whether the client may send the request again, under the same ``Idempotency-Key``."""
     may_fail: bool = False
-    """Whether an error is as right as the text, because the answer is not what was asked for."""
+    """Whether an error is accepted instead of the text, because the server did not answer as requested."""
 
 
 def _events(answer: Answer) -> _Events:
@@ -65,13 +65,13 @@ def _calls(count: int) -> _Events:
 
 
 def _inserted(events: _Events, *more: dict[str, Any], at: int) -> _Events:
-    """Return the events with others between them, renumbered."""
+    """Return the events with more events inserted at index ``at``, renumbered."""
     events = [*events[:at], *more, *events[at:]]
     return [{**event, "sequence_number": number} for number, event in enumerate(events)]
 
 
 def _cut(count: int = 3) -> tuple[_Events, str]:
-    """Return the events up to some deltas, and their text."""
+    """Return the events up to the first ``count`` deltas, and their text."""
     events = _text()
     deltas = [number for number, event in enumerate(events) if event["type"] == OutputTextDelta.type]
     kept = events[: deltas[count - 1] + 1]
@@ -83,7 +83,7 @@ def _streamed(events: _Events) -> str:
 
 
 def _ended(status: str, **fields: Any) -> _Events:
-    """Return a stream that ends by this status in the middle of its text."""
+    """Return a stream that ends with this status in the middle of its text."""
     events, text = _cut()
     part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
     item: dict[str, Any] = {

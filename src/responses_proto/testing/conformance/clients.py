@@ -1,4 +1,4 @@
-"""Check what a client makes of good, faulty and broken answers.
+"""Check how a client handles good, faulty and broken answers.
 
 ::
 
@@ -10,19 +10,20 @@
     report = await check_client(my_client)
     report = await check_client(["node", "client.mjs"])          # or a command
 
-The client is started once for each scene, against a server of its own. It sends one streaming ``POST {base_url}/responses``, and reports one JSON
-object, the *verdict*: a function returns it, and a command prints it as the last line of its standard output.
+The client is started once for each scene, with a new server each time. It sends one streaming ``POST {base_url}/responses``, and
+reports one JSON object, the *verdict*: a function returns it, and a command prints it as the last line of its standard output.
 
 ================ ================================================================================================================
 ``status``       ``completed``, ``incomplete``, ``failed``, ``truncated``, or ``error`` for anything else that went wrong
-``text``         the text of the response, or what came of it; default ``""``
+``text``         the text of the response, as far as it arrived; default ``""``
 ``calls``        the function calls, each an object with ``name`` and ``arguments``; default ``[]``
 ``error``        a description for people; optional
 ================ ================================================================================================================
 
-A command finds the base URL in the variables ``RESPONSES_BASE_URL`` and ``OPENAI_BASE_URL``, and ``none`` as the key in ``RESPONSES_API_KEY`` and
-``OPENAI_API_KEY``; ``{url}`` in its arguments is replaced by the base URL. An exception, an exit status other than 0, or no verdict counts as
-``error``, and as a crash if the scene could be read. If the client crashes or hangs in the scene ``clean``, the others are not played.
+A command finds the base URL in the environment variables ``RESPONSES_BASE_URL`` and ``OPENAI_BASE_URL``, and ``none`` as the key in
+``RESPONSES_API_KEY`` and ``OPENAI_API_KEY``; ``{url}`` in its arguments is replaced by the base URL. An exception, an exit status other
+than 0, or a missing verdict counts as ``error``, and also as a crash unless the scene allows an error. If the client crashes or hangs in
+the scene ``clean``, the other scenes are not played.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ _SHOWN: Final = 100  # characters of a text in a detail
 
 @attrs.frozen(kw_only=True)
 class Verdict:
-    """What a client made of an answer."""
+    """The result that a client reported for an answer."""
 
     status: str
     text: str = ""
@@ -66,19 +67,19 @@ class Verdict:
     """The name and the arguments of each call."""
     error: str = ""
     crashed: bool = False
-    """Whether there was no verdict, so that this is made up."""
+    """Whether the client reported no verdict and this object takes its place."""
     hung: bool = False
     """Whether the client had to be stopped at the deadline."""
 
 
 @attrs.frozen(kw_only=True)
 class SceneResult:
-    """What a client made of one scene."""
+    """The result of one scene."""
 
     name: str
     verdict: Verdict
     requests: int
-    """How many requests it sent."""
+    """How many requests the client sent."""
     findings: tuple[Finding, ...]
 
     def __str__(self) -> str:
@@ -88,7 +89,7 @@ class SceneResult:
 
 @attrs.frozen
 class ClientReport(Report):
-    """What a client made of all scenes."""
+    """The results of a client in all scenes."""
 
     scenes: tuple[SceneResult, ...]
 
@@ -117,7 +118,7 @@ async def check_client(
     ``only``: the names of the scenes to play; all by default.
     ``deadline``: seconds after which a client counts as hanging.
     ``concurrency``: how many scenes are played at the same time.
-    ``on_scene``: called with each result as it is known.
+    ``on_scene``: called with each result as soon as it is known.
 
     Raises ``UsageError`` for an unknown scene and an empty command, and ``OSError`` if the command cannot be started.
     """
@@ -144,7 +145,7 @@ async def check_client(
         if on_scene is not None:
             on_scene(result)
 
-    # A client that makes nothing of a clean answer would say the same of all the others.
+    # A client that cannot handle the clean answer would fail in all other scenes too.
     first = [scene for scene in chosen if scene.name == CLEAN]
     for together in (first, [scene for scene in chosen if scene not in first]):
         if any(result.verdict.crashed or result.verdict.hung for result in results.values()):
@@ -201,7 +202,7 @@ async def _run(command: Sequence[str], url: str) -> Verdict:
 
 
 def _verdict(value: object) -> Verdict:
-    """Return a verdict as told. Raises ``ValueError`` if it is not one."""
+    """Return the verdict that a client reported. Raises ``ValueError`` if the value is not a verdict."""
     if not isinstance(value, dict):
         raise ValueError(f"expected a verdict, which is an object, got {type(value).__name__}")  # noqa: TRY004 - one error for any verdict that is not one
     told = cast("dict[str, Any]", value)
@@ -214,7 +215,7 @@ def _verdict(value: object) -> Verdict:
     named = tuple(
         (str(call.get("name")), str(call.get("arguments")))
         for call in cast("list[dict[str, Any]]", calls)
-        if isinstance(call, dict)  # pyright: ignore[reportUnnecessaryIsInstance] - a client tells anything
+        if isinstance(call, dict)  # pyright: ignore[reportUnnecessaryIsInstance] - a client may report anything
     )
     return Verdict(status=told["status"], text=text, calls=named, error=str(told.get("error") or ""))
 

@@ -1,8 +1,8 @@
-"""The fields that each object must have, as data, and the walk that compares a JSON value with them.
+"""The fields that each object must have, as data, and the functions that compare a JSON value with them.
 
-There are two specifications, and a profile names the one that is meant: Open Responses requires 31 fields of a response, of which
-OpenAI requires 14 and may leave the rest out or null. Items, parts and events are the same in both, except that OpenAI has more
-types of them: those are checked by the classes of :mod:`responses_proto.models`, not here.
+There are two specifications, and a profile selects one of them: Open Responses requires 31 fields of a response; OpenAI requires 14 of
+these, and the others may be missing or null. Items, parts and events are the same in both, except that OpenAI has more types of them.
+Those types are checked by the classes of :mod:`responses_proto.models`, not here.
 
 A field is written as ``name`` if it is required and ``name?`` if not. Its type is one or more of these, separated by ``|``: a JSON type
 (``str``, ``int``, ``num``, ``bool``, ``obj``, ``null``, ``any``), a value in quotes, the name of a row of the table, or any of them in
@@ -44,7 +44,7 @@ Profile: TypeAlias = Literal["openresponses", "openai"]
 PROFILES: Final[tuple[Profile, ...]] = ("openresponses", "openai")
 
 EXTENSION: Final = re.compile(r"[\w.-]+:[\w.-]+")
-"""The type of an item or event that a server adds to the specification: ``slug:name``."""
+"""Matches the type of an item or event that a server adds to the specification: ``slug:name``."""
 
 _STATUS: Final = "'in_progress'|'completed'|'incomplete'"
 _PART: Final = "InputText|OutputText|Text|SummaryText|ReasoningText|Refusal|InputImage|InputFile"
@@ -116,7 +116,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         "type": "'json_schema'",
         "name": "str",
         "description": "str|null",
-        "schema": "any",  # Open Responses says null here, against its own text: servers echo the schema
+        "schema": "any",  # the schema of Open Responses has null here, but its text says that servers echo the schema
         "strict": "bool",
     },
     "ToolChoice": {"type": "str"},
@@ -134,7 +134,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         "parameters": "obj|null",
         "strict": "bool|null",
     },
-    # Items. A type that is missing here is one that only OpenAI has, or an extension.
+    # Items. A type without a row exists only at OpenAI, or is an extension.
     "Item": {"type": "str"},
     "Item:message": {
         "type": "'message'",
@@ -226,7 +226,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "Event:response.function_call_arguments.delta": {**_AT_ITEM, "delta": "str", "obfuscation?": "str"},
     "Event:response.function_call_arguments.done": {**_AT_ITEM, "arguments": "str"},
 }
-"""Row -> field -> type. A row ``Item:message`` is what ``Item`` is if its ``type`` says so."""
+"""Row -> field -> type. An ``Item`` whose ``type`` is ``message`` is described by the row ``Item:message``."""
 
 _OPENAI_RESPONSE: Final = frozenset(
     {"id", "object", "created_at", "error", "incomplete_details", "instructions", "model", "tools", "output"}
@@ -234,7 +234,7 @@ _OPENAI_RESPONSE: Final = frozenset(
 )
 """The fields that OpenAI requires of a response."""
 _OPENAI_NULL: Final = frozenset({"temperature", "top_p", "metadata", "error", "incomplete_details", "instructions"})
-"""Those of them that may be null."""
+"""The required fields of a response that may be null at OpenAI."""
 
 OPEN: Final[Mapping[str, Collection[str]]] = {
     "Item": ITEM_TYPES,
@@ -244,10 +244,10 @@ OPEN: Final[Mapping[str, Collection[str]]] = {
     "ToolChoice": {*TOOL_TYPES, "allowed_tools", "hosted_tool"},
     "Event": EVENT_TYPES,
 }
-"""Row -> the types that OpenAI adds to it; their fields are not in the table. Any server may add ``slug:name``."""
+"""Row -> the types that OpenAI adds to it. Their fields are not in the table. Any server may add types of the form ``slug:name``."""
 
 _EXTENSION_FIELDS: Final = {"type": "str", "id": "str", "status": "str"}
-"""What an item of an extension must have (Open Responses, Extending items)."""
+"""The fields that an extension item must have (Open Responses, Extending items)."""
 
 BODY_ROWS: Final = {"response": "Response", "response.compaction": "Compaction"}
 """``object`` of a body -> its row."""
@@ -275,12 +275,12 @@ _WORDS: Final = {
 
 @attrs.frozen
 class FieldFault:
-    """One field of a value that is not as its row says."""
+    """One field of a value that does not match the table."""
 
     rule: str
     """``missing-field``, ``wrong-type``, ``null-field``, ``wrong-value``, ``unknown-item`` or ``extension-fields``."""
     row: str
-    """The row and field at fault: ``Response.usage``. The same for all values with the same fault."""
+    """The row and field at fault, such as ``Response.usage``. The same for all values with the same fault."""
     path: str
     """The JSONPath of the value."""
     detail: str = ""
@@ -303,7 +303,7 @@ def row_of_event(value: Mapping[str, Any], profile: Profile = "openresponses") -
 
 
 def field_faults(value: Any, row: str, profile: Profile = "openresponses") -> Iterator[FieldFault]:
-    """Yield what is wrong with a JSON value that should be of this row."""
+    """Yield the faults of a JSON value that should match this row."""
     yield from _object_faults(value, row, "$", profile)
 
 
@@ -321,7 +321,7 @@ def _object_faults(value: Any, row: str, path: str, profile: Profile) -> Iterato
 
 
 def _open_faults(value: Any, row: str, path: str, profile: Profile) -> Iterator[FieldFault]:
-    """Yield the faults of a value that is of one of the rows ``row:type``, or of a type that the table does not have."""
+    """Yield the faults of a value that matches one of the rows ``row:type``, or has a type that is not in the table."""
     kind: Any = cast("dict[str, Any]", value).get("type") if isinstance(value, dict) else None
     if isinstance(kind, str) and f"{row}:{kind}" in FIELDS:
         yield from _object_faults(value, f"{row}:{kind}", path, profile)
@@ -359,7 +359,7 @@ def _value_faults(value: Any, types: tuple[str, ...], field: str, path: str, pro
 
 
 def _fits(value: Any, one: str) -> bool:
-    """Return whether a value is of this type; a list or an object is looked at by the caller."""
+    """Return whether a value is of this type. The caller checks the contents of lists and objects."""
     if one.startswith("'"):
         return bool(value == one[1:-1])
     return one in _NAMES and isinstance(value, _NAMES[one]) and (one == "bool" or not isinstance(value, bool))
@@ -409,7 +409,7 @@ _LENIENT_AT_OPENAI: Final[Mapping[str, frozenset[str]]] = {
     "Item:compaction": frozenset({"type", "id", "encrypted_content"}),
     "Part:input_file": frozenset({"type"}),
 }
-"""Row -> the fields that OpenAI requires of it, if these are fewer."""
+"""Row -> the fields that OpenAI requires, where these are fewer than in the table."""
 
 
 def _word(value: object) -> str:

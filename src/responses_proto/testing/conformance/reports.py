@@ -1,6 +1,6 @@
 """Write reports for people and for other programs: JSON, JUnit, Markdown and HTML.
 
-The HTML page needs no network, runs no script, and is of a bounded size. It needs the extra ``report`` (jinja2).
+The HTML page needs no network, runs no scripts, and has a bounded size. Writing it needs the extra ``report`` (jinja2).
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _finding_as_json(finding: Finding) -> dict[str, Any]:
 
 
 def as_junit(report: ServerReport | ClientReport) -> str:
-    """Return the report in the XML of JUnit, a test case for each check."""
+    """Return the report as JUnit XML, with a test case for each check."""
     rows = rows_of(report)
     failures = sum(row.status == "failed" for row in rows)
     skipped = sum(row.status == "skipped" for row in rows)
@@ -183,7 +183,7 @@ def as_markdown(report: ServerReport | ClientReport) -> str:
 
 
 def _markdown(text: str) -> str:
-    """Return a text for a cell, as text: what a server sent must not become markup."""
+    """Return a text escaped for a table cell, so that data from a server does not become markup."""
     return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", " ".join(text.split()))
 
 
@@ -233,7 +233,7 @@ def _page(
 
 
 def _chart(line: Timeline) -> dict[str, Any]:
-    """Return what the page draws of a timeline: places in percent, texts as they are."""
+    """Return the data that the page draws of a timeline, with positions in percent and texts not yet escaped."""
     whole = line.duration or 1.0
 
     def left(at: float) -> str:
@@ -279,7 +279,7 @@ def _chart(line: Timeline) -> dict[str, Any]:
 
 
 def moment(line: Timeline, at: float) -> str:
-    """Return a time of a timeline for people."""
+    """Return a time of a timeline as readable text."""
     return f"{at:.3f} s" if line.unit == "s" else f"event {at:.0f}"
 
 

@@ -1,4 +1,4 @@
-"""Check what a server answers to valid and invalid requests, at every endpoint of the protocol.
+"""Check the answers of a server to valid and invalid requests, at every endpoint of the protocol.
 
 ::
 
@@ -6,12 +6,12 @@
     print(report)                                  # a line for each check: passed, failed or skipped
     assert report.ok
 
-Each check makes the requests that it needs, so it can run alone, and has the id of the rule that it checks
+Each check sends the requests that it needs, so it can run alone, and has the id of the rule that it checks
 (:data:`~responses_proto.rules.RULES`). The requests are small but real: a server in front of a model makes the model work.
 
-One cause is one finding: a check that makes use of a broken rule is skipped, a rule that one stream breaks is not found in the next,
-and faults of fields all belong to the check ``create-fields``, once for each field. A server that cannot be reached, refuses the key, or
-is no Responses API, is a single finding.
+Each cause is reported once. A check that depends on a broken rule is skipped. A rule that one stream breaks is not reported again for
+later streams. All faults of fields belong to the check ``create-fields``, once for each field. A server that cannot be reached, refuses
+the key, or is not a Responses API results in a single finding.
 """
 
 from __future__ import annotations
@@ -55,17 +55,17 @@ class Check:
     rule: str
     """The rule that was checked, a key of :data:`~responses_proto.rules.RULES`."""
     status: CheckStatus
-    """``skipped`` means that the server does not offer what the rule applies to, or that another finding explains the failure."""
+    """``skipped`` means that the server does not offer the feature, or that another finding explains the failure."""
     request: str
     """The last request of the check, such as ``POST /responses``."""
     detail: str = ""
-    """Why the check did not pass, for people."""
+    """Why the check did not pass, as readable text."""
     causes: tuple[Finding, ...] = ()
-    """What is wrong in detail: the findings in a stream, or the fields at fault."""
+    """The individual faults: the findings in a stream, or the fields at fault."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """The causes, or the failure as a finding if it has none; empty if the check did not fail."""
+        """The causes, or the failure itself as a finding if it has no causes; empty if the check did not fail."""
         failed = self.status == "failed"
         return (self.causes or (Finding(self.rule, None, self.request, self.detail),)) if failed else ()
 
@@ -85,7 +85,7 @@ class ServerReport(Report):
     profile: Profile = "openresponses"
     """The specification that the server was compared with."""
     recordings: tuple[Recording, ...] = attrs.field(default=(), repr=False)
-    """The streams of the server, as they arrived."""
+    """The streams of the server, with the time of arrival of each piece."""
 
     @property
     def rules(self) -> frozenset[str]:
@@ -118,15 +118,15 @@ async def check_server(
 
     ``server``: the base URL (``http://127.0.0.1:8080/v1``), or an ASGI application, which is then called in memory.
     ``key``: the API key, sent in the header that the server's provider expects.
-    ``profile``: the specification that the server is to follow: ``openresponses`` requires 31 fields of a response, ``openai`` 14.
+    ``profile``: the specification that the server should follow: ``openresponses`` requires 31 fields of a response, ``openai`` 14.
     ``only``: the ids of the rules to check; all by default.
     ``ignore``: ids of rules to leave out, both checks and rules of streams.
-    ``deadline``: seconds after which a check fails, without those that it waits because the server had too many requests (429).
+    ``deadline``: seconds after which a check fails. Time spent waiting for a rate limit (429) does not count.
     ``http_client``: as for ``ResponsesClient``.
-    ``on_check``: called with each result as it is known.
+    ``on_check``: called with each result as soon as it is known.
 
     A check of an endpoint that the server does not offer (404, 405, 501) is skipped, which is not a finding. If the server cannot be
-    reached or does not answer, refuses the key, or answers the simplest request as no Responses API does, that is the only finding:
+    reached, does not answer, refuses the key, or answers the simplest request unlike a Responses API, that is the only finding:
     ``unreachable``, ``unauthorized`` or ``unavailable``. WebSockets of a URL need the extra ``ws``. Raises ``UsageError`` for an unknown
     rule or profile, a rule that does not apply to servers, an invalid base URL or key, and an application that does not start within the
     deadline.
@@ -164,7 +164,7 @@ def server_checks() -> list[str]:
 async def _run_checks(
     probe: Probe, chosen: list[str], deadline: float, on_check: Callable[[Check], object]
 ) -> list[Check]:
-    """Run the checks in order, but ``create-fields``, which sees what all others have received, last."""
+    """Run the checks in order, except for ``create-fields``: it runs last, because it covers the answers to all other checks."""
     results: dict[str, Check] = {}
     blocked = await _blocked(probe, deadline)
     if blocked is not None:
@@ -190,12 +190,12 @@ async def _run_checks(
 
 
 def _explains(check: Check) -> bool:
-    """Return whether a failed check is why others would fail too; findings in detail are not."""
+    """Return whether a check failed in a way that makes dependent checks fail too. A failure with causes does not."""
     return check.status == "failed" and not check.causes
 
 
 async def _blocked(probe: Probe, deadline: float) -> Check | None:
-    """Return the failure because of which nothing can be checked; ``None`` if there is none."""
+    """Return the failure that prevents all checks; ``None`` if there is none."""
     rule, detail = "unreachable", f"no answer after {deadline:g} seconds"
     try:
         with anyio.move_on_after(deadline) as probe.scope:
@@ -205,7 +205,7 @@ async def _blocked(probe: Probe, deadline: float) -> Check | None:
             rule, detail = reply.blocks, str(reply)
     except TransportError as error:
         if probe.answered:
-            return None  # the checks say how it breaks off
+            return None  # the server is reachable; the checks report the broken connection
         detail = f"{type(error).__name__}: {error}"
     except (CheckFailed, ResponsesProtoError):
         return None
@@ -237,7 +237,7 @@ async def _run_check(probe: Probe, rule: str, deadline: float) -> Check:
 async def _in_memory(
     app: ASGIApp, deadline: float, run_checks: Callable[[HTTPClient], Awaitable[ServerReport]]
 ) -> ServerReport:
-    """Start an application, run the checks with a client of it, and shut it down."""
+    """Start an application, run the checks with a client in memory, and shut the application down."""
     import httpx  # noqa: PLC0415 - only needed for applications
 
     report: ServerReport | None = None

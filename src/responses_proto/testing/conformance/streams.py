@@ -8,10 +8,10 @@
 The checker feeds the stream to :class:`~responses_proto.protocol.ResponseStream`, the engine of the client, one SSE block at a
 time. Each anomaly that the engine reports (:data:`~responses_proto.anomalies.ANOMALY_CODES`) becomes a finding of the same name.
 
-The checker adds the rules that a client tolerates silently. It walks every event through three state machines: the response, its
-items, and the parts of each item. The tables of :mod:`responses_proto.protocol.state` say which step is legal in which state, and
-which rule an illegal step breaks. After an illegal step the checker recovers as the engine does, so that one fault does not cause
-more findings. The fields of every event are compared with the table of the specification (:mod:`.fields`); a fault of a field is
+The checker also checks the rules whose violations a client tolerates silently. It feeds every event to three state machines: the
+response, its items, and the parts of each item. The tables of :mod:`responses_proto.protocol.state` define which step is legal in which
+state, and which rule an illegal step breaks. After an illegal step the checker recovers as the engine does, so that one fault does not
+cause more findings. The fields of every event are compared with the table of the specification (:mod:`.fields`); a fault of a field is
 reported once, however many events have it. All rules are in :data:`~responses_proto.rules.RULES`.
 """
 
@@ -71,7 +71,7 @@ _Place: TypeAlias = tuple[int, str, int]
 _SHOWN: Final = 5  # findings of one rule in a text, and …
 _DETAIL: Final = 300  # … characters of a detail
 _POSITIONS: Final = frozenset({"sequence_number", "output_index", "item_id", "content_index", "summary_index"})
-"""The fields of an event that the engine judges itself, by rules of their own."""
+"""The fields of an event that have their own rules, which the engine checks."""
 _TABLE_CODES: Final = frozenset({"missing-field", "wrong-type", "wrong-constant", "not-an-object"})
 """The rules of the decoder that the table of fields replaces."""
 
@@ -88,13 +88,13 @@ class Finding:
     path: str
     """The type of the event and a JSONPath within it, or the request, such as ``POST /responses``."""
     detail: str = ""
-    """An explanation for people."""
+    """A readable explanation."""
     field: str = ""
-    """The field of the specification's table that is at fault: ``Response.usage``; empty if the finding is not about one."""
+    """The row and field of the table at fault, such as ``Response.usage``; empty if the finding is not about a field."""
 
     @property
     def about(self) -> Rule:
-        """The rule: what is required, in which clause, how severe a violation is, what to do, and which test of the official suite fails."""
+        """The rule: its requirement, clause, severity and remedy, and the test of the official suite that fails."""
         return RULES[self.rule]
 
     def __str__(self) -> str:
@@ -102,18 +102,18 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """Where the violation is and what it is, for people."""
+        """The place and the detail of the violation, as readable text."""
         where = self.path if self.event is None else f"event {self.event}, {self.path}"
         return f"{where}: {self.detail[:_DETAIL]}" if self.detail else where
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number of things for people: ``no findings``, ``1 finding``, ``2 findings``."""
+    """Return a count as text: ``no findings``, ``1 finding``, ``2 findings``."""
     return f"{number or 'no'} {noun}" + ("" if number == 1 else "s")
 
 
 def grouped(findings: Iterable[Finding]) -> list[str]:
-    """Return lines for people: the findings by rule, at most five places for each."""
+    """Return the findings as readable lines, grouped by rule, with at most five places for each rule."""
     by_rule: dict[str, list[Finding]] = {}
     for finding in findings:
         by_rule.setdefault(finding.rule, []).append(finding)
@@ -139,7 +139,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether there are no findings. A response that fails can still conform: see the outcome."""
+        """Whether there are no findings. A failed response can still conform: see the outcome."""
         return not self.findings
 
     @property
@@ -190,7 +190,7 @@ def check_rules(names: Collection[str]) -> frozenset[str]:
 
 
 def check_profile(profile: Profile | None) -> Profile | None:
-    """Return the profile. Raises ``UsageError`` if it is not one."""
+    """Return the profile. Raises ``UsageError`` if it is unknown."""
     if profile is not None and profile not in PROFILES:
         raise UsageError(f"profile must be one of {', '.join(PROFILES)}, got {profile!r}")
     return profile
@@ -206,8 +206,8 @@ def check_stream(
     """Check a complete stream, and return a report.
 
     ``stream``: the bytes of the body, or the events as models or wire objects. The rules about SSE frames are only checked for bytes.
-    ``profile``: the specification whose fields the events must have: ``openresponses`` requires 31 of a response, ``openai`` 14, and
-    no ``[DONE]``. ``None`` asks only for the fields that a client needs.
+    ``profile``: the specification whose fields the events must have: ``openresponses`` requires 31 fields of a response; ``openai``
+    requires 14, and no ``[DONE]``. ``None`` requires only the fields that a client needs.
     ``ignore``: ids of rules whose findings are left out.
     ``limits``: as for ``ResponseStream``.
 
@@ -229,7 +229,7 @@ class _Checker:
         self._ignore = ignore
         self._stream = ResponseStream(limits=limits)
         self._findings: list[Finding] = []
-        # (rule, path) and (rule, type of event) of the findings, so that each is found once.
+        # (rule, path) and (rule, type of event) of the findings, so that each is reported once.
         self._reported: set[tuple[str, str]] = set()
         self._reported_types: set[tuple[str, str]] = set()
         self._reported_fields: set[tuple[str, str]] = set()  # (rule, row and field)
@@ -379,7 +379,7 @@ class _Checker:
 
 
 def _in_table(event: Mapping[str, Any]) -> bool:
-    """Return whether the table has the items of an event; if not, the decoder's own findings count."""
+    """Return whether the table covers all items of an event. If not, the findings of the decoder are used."""
     response = event.get("response")
     output: Any = cast("Mapping[str, Any]", response).get("output") if isinstance(response, dict) else None
     items: list[Any] = [event.get("item"), *(cast("Any", output) if isinstance(output, list) else ())]

@@ -1,12 +1,12 @@
-"""The timeline of a stream: when each item grew, where the stream was silent, and what is wrong with it.
+"""The timeline of a stream: when each item grew, when the stream was silent, and which rules it broke.
 
 ::
 
     line = timeline(Recording("story", ((0.2, b"data: ..."), (0.25, b"data: ..."))))
     line.first_event, line.items[0].density, line.gaps, line.findings
 
-The size of a timeline does not depend on that of the stream: an item's deltas are counted in :data:`BINS` intervals, and the lists have
-upper bounds. If a recording has no times, the numbers of the events take their place.
+The size of a timeline does not depend on the size of the stream: the deltas of an item are counted in :data:`BINS` intervals, and the
+lists have upper bounds. If a recording has no times, event numbers take their place.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 __all__ = ["BINS", "Gap", "ItemBar", "Recording", "Timeline", "events_of", "timeline"]
 
 BINS: Final = 60
-"""The intervals of a timeline."""
+"""The number of intervals in a timeline."""
 _MAX_ITEMS: Final = 40
 _MAX_GAPS: Final = 10
 _MAX_FINDINGS: Final = 50
-_GAP: Final = 0.1  # of the duration: a silence that long is a gap …
-_MIN_GAP: Final = 0.25  # … if it is this many seconds long
+_GAP: Final = 0.1  # the length of the shortest gap, as a fraction of the duration …
+_MIN_GAP: Final = 0.25  # … and in seconds; the larger value counts
 _LABEL: Final = 60  # characters
 
 
@@ -56,13 +56,13 @@ class ItemBar:
     """One item of a timeline."""
 
     label: str
-    """Its index, type and id, or what it calls."""
+    """The output index and the type of the item, and its name or role if it has one."""
     start: float
-    """When it was added; see :attr:`Timeline.unit`."""
+    """When the item was added, in the unit of :attr:`Timeline.unit`."""
     end: float
-    """When it was done, or last mentioned."""
+    """The time of the last event of the item."""
     done: bool
-    """Whether it was marked done."""
+    """Whether the item had its ``done`` event."""
     deltas: int
     characters: int
     density: tuple[int, ...]
@@ -71,7 +71,7 @@ class ItemBar:
 
 @attrs.frozen
 class Gap:
-    """A silence."""
+    """A period without events."""
 
     start: float
     end: float
@@ -84,7 +84,7 @@ class Gap:
 
 @attrs.frozen
 class Timeline:
-    """What a person wants to see of a stream."""
+    """The course of a stream, summarized for people."""
 
     name: str
     unit: str
@@ -101,13 +101,13 @@ class Timeline:
     """How the response ended, as a client would report it."""
     items: tuple[ItemBar, ...]
     more_items: int
-    """Items that were left out, because there were too many."""
+    """How many items were left out, because there were too many."""
     gaps: tuple[Gap, ...]
-    """The longest silences between two events, in order."""
+    """The longest gaps between two events, in order of time."""
     findings: tuple[Finding, ...]
     more_findings: int
     flaws: tuple[tuple[float, str], ...]
-    """The time and the rule of each of the findings."""
+    """The time and the rule of each finding."""
     marks: tuple[tuple[float, str], ...]
     """The time and the type of each lifecycle event, at most 20."""
 
@@ -177,7 +177,7 @@ def timeline(recording: Recording, *, profile: Profile | None = None) -> Timelin
 
 
 def events_of(recording: Recording) -> list[tuple[float | None, dict[str, Any]]]:
-    """Return the events with the time at which each was complete."""
+    """Return the events, each with the time at which it was complete."""
     decoder = SSEDecoder()
     found: list[tuple[float | None, dict[str, Any]]] = []
     at: float | None = None

@@ -1,4 +1,4 @@
-"""The fake server of :mod:`responses_proto.testing`, which exports its names.
+"""The fake server. Its public names are exported by :mod:`responses_proto.testing`.
 
-Its parts are answers, faults, and one end each for HTTP, WebSocket and memory.
+It consists of answers, faults, and three server ends: for HTTP, for WebSocket and in memory.
 """

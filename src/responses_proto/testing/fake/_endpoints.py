@@ -1,4 +1,4 @@
-"""What the fake server refuses by itself, as a real server does: unknown paths, and bodies that are not requests."""
+"""Requests that the fake server refuses without asking the script, as a real server does: unknown paths and invalid bodies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .exchange import Request
 
 _Body: TypeAlias = "tuple[type[Model], Sequence[str]] | None"
-"""The model of a body and the fields that must be in it; ``None`` if the endpoint has no body, or any."""
+"""The model of a body and its required fields; ``None`` if the endpoint has no body or accepts any body."""
 
 _ENDPOINTS: Final[Mapping[str, Mapping[str, _Body]]] = {
     "/responses": {"POST": (CreateResponse, ())},
@@ -35,7 +35,7 @@ _ENDPOINTS: Final[Mapping[str, Mapping[str, _Body]]] = {
     "/models": {"GET": None},
     "/models/**": {"GET": None},  # names of models have slashes
 }
-"""Path below the base URL -> method -> body. ``*`` is one segment. The first row that fits counts."""
+"""Path below the base URL -> method -> body. ``*`` matches one segment. The first row that matches is used."""
 _PATTERNS: Final = [
     (re.compile(path.replace("**", ".+").replace("*", "[^/]+")), methods) for path, methods in _ENDPOINTS.items()
 ]
@@ -45,7 +45,7 @@ _HANDSHAKE: Final = "/responses"
 def check_request(request: Request, converter: Converter, *, scripted: bool) -> None:
     """Raise ``APIError`` if a server of the Responses API would refuse the request: 404 and 405 for its path, 400 for its body.
 
-    ``scripted``: whether the script has answers for this method and path, which then need not be one of the API.
+    ``scripted``: whether the script has answers for this method and path. The API then need not have the path.
     """
     if request.message:
         _check_message(request, converter)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ...client.transport.base import NetworkStream, WireReply, WireRequest
 
-_MAX_BUFFERED: Final = 8  # pieces of a body that were sent and not received yet; the server then waits
+_MAX_BUFFERED: Final = 8  # pieces of a body that were sent but not received yet, before the server waits
 
 
 class _BodyEnd(enum.Enum):
@@ -40,11 +40,11 @@ class MemoryExchange(ServerExchange):
     def __init__(self, request: Request) -> None:
         super().__init__(request)
         self.head = anyio.Event()
-        """Set when the head is there, or when there will be none."""
+        """Set when the head was sent, or when it is certain that no head will be sent."""
         self.status = 0
         self.headers: dict[str, str] = {}
         self.body_end: _BodyEnd | None = None
-        """How the body ended; ``None`` while it has not."""
+        """How the body ended; ``None`` until then."""
         self.output, self.input = anyio.create_memory_object_stream[bytes](_MAX_BUFFERED)
         self._client_left = anyio.Event()
 
@@ -102,7 +102,7 @@ class MemoryExchange(ServerExchange):
 
 
 class MemoryEnd(StapledObjectStream[bytes]):
-    """The server's end of a connection in memory, after an upgrade."""
+    """The server end of a connection in memory, after an upgrade."""
 
     def __init__(self, sending: MemoryObjectSendStream[bytes], receiving: MemoryObjectReceiveStream[bytes]) -> None:
         super().__init__(sending, receiving)
@@ -117,7 +117,7 @@ class MemoryEnd(StapledObjectStream[bytes]):
 
 
 class MemorySocket:
-    """The client's end of such a connection: a :class:`~responses_proto.client.transport.NetworkStream`."""
+    """The client end of an upgraded connection in memory: a :class:`~responses_proto.client.transport.NetworkStream`."""
 
     def __init__(self) -> None:
         to_client, self._from_server = anyio.create_memory_object_stream[bytes](_MAX_BUFFERED)
@@ -126,7 +126,7 @@ class MemorySocket:
         self.server: MemoryEnd = MemoryEnd(to_client, from_client)
 
     async def read(self, max_bytes: int) -> bytes:
-        """Wait for the next bytes; empty at the end of the connection."""
+        """Wait for the next bytes and return them; empty at the end of the connection."""
         try:
             return await self._received.receive(max_bytes)
         except (anyio.EndOfStream, anyio.ClosedResourceError):
@@ -153,7 +153,7 @@ class MemorySocket:
 
 
 class MemoryReply:
-    """An answer, as the client's :class:`~responses_proto.client.transport.WireReply`."""
+    """An answer as the client sees it: a :class:`~responses_proto.client.transport.WireReply`."""
 
     def __init__(self, exchange: MemoryExchange) -> None:
         self._exchange = exchange
@@ -165,7 +165,7 @@ class MemoryReply:
         self.headers: Mapping[str, str] = dict(exchange.headers)
 
     async def receive(self) -> bytes:
-        """Return the next piece of the body, cut as the server cut it; empty at its end."""
+        """Return the next piece of the body, as the server sent it; empty at the end of the body."""
         while not self._closed:
             try:
                 piece = self._decompress(await self._exchange.input.receive())
@@ -189,8 +189,8 @@ class MemoryReply:
 class MemoryTransport:
     """A :class:`~responses_proto.client.transport.Transport` to a fake server without a socket.
 
-    Bodies arrive in the pieces in which they are sent, and a client that does not read makes the server wait. Requests to any host are
-    answered. Redirects are not followed.
+    Bodies arrive in the same pieces in which they were sent. A client that does not read makes the server wait. Requests to any host
+    are answered. Redirects are not followed.
     """
 
     def __init__(self, begin: Callable[[MemoryExchange], None], next_number: Callable[[], int]) -> None:
@@ -198,9 +198,9 @@ class MemoryTransport:
         self._next_number = next_number
 
     async def send(self, request: WireRequest) -> WireReply:
-        """Send a request, and return the answer when its head is there."""
+        """Send a request, and return the answer as soon as its head has arrived."""
         parts = urlsplit(request.url)
-        # The server gets plain strings, as over a wire: those of the client hide secrets from a repr.
+        # The server gets plain strings, as over a network. The strings of the client hide secrets in their repr.
         sent = {name: str(value) for name, value in request.headers.items()}
         headers = {"host": parts.netloc.rpartition("@")[2], **sent}
         if request.body:
@@ -228,5 +228,5 @@ class MemoryTransport:
 
 
 def not_running() -> LocalProtocolError:
-    """Return the error of a request to a server that does not run."""
+    """Return the error for a request to a server that is not running."""
     return LocalProtocolError("the fake server does not run: use it inside its `async with` block")

@@ -1,8 +1,8 @@
-"""The fake server's end of a socket: HTTP/1.1 by h11.
+"""The server end of a socket: HTTP/1.1 by h11.
 
-h11 reads what clients send and writes what scripts answer. If the script breaks HTTP on purpose, and h11 refuses to write it,
-the bytes bypass h11: a head with an invalid field, a body that does not fit its ``Content-Length``, and everything sent with
-:meth:`SocketExchange.raw`. Each request is read by a new h11 connection, because the last one does not know of those bytes.
+h11 reads the requests of clients and writes the answers of scripts. If a script breaks HTTP on purpose and h11 refuses to write the
+answer, the bytes bypass h11: a head with an invalid field, a body that does not match its ``Content-Length``, and everything sent with
+:meth:`SocketExchange.raw`. Each request is read by a new h11 connection, because the previous one does not know of those bytes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MAX_HEAD: Final = 256 * 1024  # bytes
 
 
 class Connection:
-    """A connection to a client, and the requests on it, one after the other."""
+    """A connection to a client, with one request after the other."""
 
     def __init__(self, stream: SocketStream | MemoryEnd, number: int) -> None:
         self.stream = stream
@@ -56,7 +56,7 @@ class Connection:
         except h11.RemoteProtocolError as error:
             with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
                 await self._reject(error.error_status_hint)
-            # The rest of h11's message quotes what was sent, which may be the API key.
+            # The rest of h11's message quotes the request, which may contain the API key.
             reason = str(error).partition(":")[0]
             raise RemoteProtocolError(f"connection {self.number}: expected an HTTP/1.1 request: {reason}") from None
 
@@ -107,10 +107,10 @@ class Connection:
             self.http.receive_data(data)
 
     async def close(self) -> None:
-        """Close the connection after everything that was sent."""
+        """Close the connection after all pending data was sent."""
         self.open = False
         with contextlib.suppress(OSError, anyio.BrokenResourceError):
-            await self.stream.send_eof()  # what was sent arrives even if the client is still sending
+            await self.stream.send_eof()  # the data arrives even if the client is still sending
         await self.stream.aclose()
 
     async def reset(self) -> None:
@@ -123,7 +123,7 @@ class Connection:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing now sends RST
         transport: asyncio.Transport | None = getattr(self.stream, "_transport", None)
         if transport is not None:
-            transport.abort()  # on asyncio, the `aclose` of older anyio sends FIN first, which is a proper end
+            transport.abort()  # on asyncio, `aclose` of older anyio sends FIN first, which is a regular close
         await self.stream.aclose()
 
 
@@ -151,7 +151,7 @@ class SocketExchange(ServerExchange):
         try:
             head = self._connection.http.send(make(status_code=status, headers=fields, reason=reason)) or b""
         except h11.LocalProtocolError:
-            self._connection.http.send_failed()  # the body is then written past h11 too
+            self._connection.http.send_failed()  # the body then bypasses h11 too
             lines = b"".join(b"%b: %b\r\n" % field for field in fields)
             head = b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, reason, lines)
         await self._connection.stream.send(head)
@@ -167,7 +167,7 @@ class SocketExchange(ServerExchange):
             await self._close()
 
     async def _write(self, event: h11.Data | h11.EndOfMessage, *, refused: bytes = b"") -> None:
-        """Send what h11 makes of an event, or ``refused`` if h11 does not allow it here."""
+        """Send the bytes that h11 returns for an event, or ``refused`` if h11 does not allow the event here."""
         try:
             data = self._connection.http.send(event)
         except h11.LocalProtocolError:

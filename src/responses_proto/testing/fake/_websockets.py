@@ -1,9 +1,9 @@
-"""The fake server's end of a WebSocket, by wsproto: each message of the client is a request, which the same script answers.
+"""The server end of a WebSocket, by wsproto: each message of the client is a request, answered by the same script.
 
-An answer's server-sent events go out as messages, one event each. Other properties of the bytes are kept where WebSocket has something
-similar: a frame that is sent in several pieces becomes a message of as many fragments, frames that are sent
-in one piece go out together, and a comment becomes a ping. If the body of an answer ends before its response does, the connection is
-closed, because there is no other way to end it.
+The server-sent events of an answer are sent as messages, one event each. Other properties of the bytes are kept where WebSocket has an
+equivalent: a frame that is sent in several pieces becomes a message of as many fragments, frames that are sent in one piece are sent
+together, and a comment becomes a ping. If the body of an answer ends before its response does, the connection is closed, because
+WebSocket has no other way to end the answer.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def handshake_headers(request: Request) -> dict[str, str]:
 
 
 class WebSocket:
-    """A connection that was upgraded. One task calls :meth:`read`; any task may write, one message at a time."""
+    """An upgraded connection. One task calls :meth:`read`; any task may write, one message at a time."""
 
     def __init__(self, connection: Connection, handshake: Request) -> None:
         self.connection = connection
@@ -100,14 +100,14 @@ class WebSocket:
         return bytes(self._protocol.send(event))
 
     def text(self, data: bytes, fragments: int = 1) -> list[bytes]:
-        """Return the frames of a text message in up to ``fragments`` pieces, which may be cut inside a character."""
+        """Return the frames of a text message, at most ``fragments`` of them. A frame may end inside a character."""
         size = max(1, -(-len(data) // fragments))
         parts = [data[at : at + size] for at in range(0, len(data), size)] or [b""]
         frames = [
             self.frame(events.BytesMessage(data=part, message_finished=number == len(parts)))
             for number, part in enumerate(parts, 1)
         ]
-        # wsproto cuts texts between characters only. So it wrote a binary message, whose first opcode is changed from 2 to 1.
+        # wsproto cuts texts only between characters. So this is a binary message whose first opcode is changed from 2 to 1.
         frames[0] = bytes([frames[0][0] - 1]) + frames[0][1:]
         return frames
 
@@ -118,7 +118,7 @@ class WebSocket:
         await answered.wait()
 
     async def write(self, *pieces: bytes) -> None:
-        """Send pieces, each on its own, with nothing of other tasks in between."""
+        """Send each piece on its own. Other tasks send nothing in between."""
         async with self._writing:
             for piece in pieces:
                 await self.connection.stream.send(piece)
@@ -144,7 +144,7 @@ class WebSocket:
 
 
 class MessageExchange(ServerExchange):
-    """The exchange that one message begins."""
+    """An exchange that is begun by one message."""
 
     def __init__(self, socket: WebSocket, request: Request) -> None:
         super().__init__(request)
@@ -152,13 +152,13 @@ class MessageExchange(ServerExchange):
         self._stream_id = message_object(request.body).get("stream_id")
         self._status, self._headers = 200, dict[str, str]()
         self._decoder: SSEDecoder | None = SSEDecoder()
-        """Reads the answer if it is an event stream; ``None`` if it is one object, which is sent at its end."""
+        """Reads the answer if it is an event stream; ``None`` if the answer is one object, which is sent when it is complete."""
         self._decompress: Callable[[bytes], bytes] = bytes
         self._body = b""
         self._pieces = 0  # of the next event
         self._comments = 0  # that were sent as pings
-        self._answering = False  # whether there is an answer: its end is the end of the body
-        self._completed = False  # whether the client knows how its response ended
+        self._answering = False  # whether an answer was begun, which ends with the body
+        self._completed = False  # whether an event was sent that ends the response
         self.started = True  # there is no head to send
 
     @property
@@ -228,7 +228,7 @@ class MessageExchange(ServerExchange):
         await self._socket.connection.reset()
 
     def _frames(self, data: bytes, fragments: int) -> list[bytes]:
-        """Return the frames of an event; none for ``[DONE]``, which WebSocket does not have."""
+        """Return the frames of an event; none for ``[DONE]``, which is not sent over WebSocket."""
         if data.strip() == b"[DONE]":
             return []
         value = self._note(data)
@@ -237,14 +237,14 @@ class MessageExchange(ServerExchange):
         return self._socket.text(data, fragments)
 
     def _note(self, data: bytes) -> dict[str, Any]:
-        """Decode an event that is sent, and remember whether it ends the response."""
+        """Decode an event that is being sent, and remember whether it ends the response."""
         value = message_object(data)
         self._completed = self._completed or ends_response(value)
         return value
 
 
 def _error_event(status: int, headers: dict[str, str], body: bytes) -> JSONObject:
-    """Return the ``error`` event that stands for an HTTP error."""
+    """Return the ``error`` event for an HTTP error."""
     error = message_object(body).get("error")
     if not isinstance(error, dict):
         error = {"message": body.decode("utf-8", "replace"), "type": "server_error", "param": None, "code": None}

@@ -1,8 +1,8 @@
-"""What a fake server answers: a status, headers and a body, made of events, JSON or plain bytes.
+"""The answers of a fake server: a status, headers and a body of events, JSON or plain bytes.
 
-An :class:`Answer` is a value. A :class:`~.faults.Fault` that is to happen to it on the way is added by
-:meth:`Answer.with_faults`. To be sent, it becomes a :class:`~.steps.WireAnswer`: the faults change that into a list of
-:data:`~.steps.Step`, each a piece of the body or something that happens to the connection.
+An :class:`Answer` is a value. :meth:`Answer.with_faults` adds a :class:`~.faults.Fault` to it. Before an answer is sent, it becomes a
+:class:`~.steps.WireAnswer`: a list of :data:`~.steps.Step`, to which the faults are applied. Each step is a piece of the body, or
+something that happens to the connection.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ _SSE: Final = "text/event-stream"
 
 @attrs.frozen(kw_only=True, repr=False)
 class Answer:
-    """One answer to one request. Create it by the class methods. It is immutable, so it can be sent any number of times.
+    """One answer to one request. Create it with the class methods. It is immutable, so it can be sent any number of times.
 
-    If the request asks for a stream, an answer made of events is sent as server-sent events, each event in a piece of its own.
-    Otherwise the response in the last event that has one is sent as JSON.
+    If the request asks for a stream, an answer made of events is sent as server-sent events, one event in each piece. Otherwise the
+    response in the last event that has one is sent as JSON.
     """
 
     status: int = 200
     """The HTTP status."""
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """Headers besides the content type and those that HTTP itself needs. Names in lower case."""
+    """Headers other than the content type and those that HTTP itself needs. Names in lower case."""
     content_type: str | None = JSON
     """The content type of the body; ``None`` leaves the header out."""
     wire_events: tuple[JSONObject, ...] | None = None
@@ -74,7 +74,7 @@ class Answer:
 
     @classmethod
     def items(cls, *items: Item | JSONObject | str, model: str = "fake") -> Self:
-        """Answer with these items, one after the other; a text is a message: ``Answer.items("Let me see.", FunctionCall(...))``.
+        """Answer with these items in order. A text becomes a message: ``Answer.items("Let me see.", FunctionCall(...))``.
 
         A missing ``id`` becomes ``item_1``, ``item_2``, …, and a missing ``status`` becomes ``completed``. Raises ``DecodeError`` for a
         wire object that is not an item.
@@ -87,7 +87,7 @@ class Answer:
 
     @classmethod
     def response(cls, response: Response, *, split: Callable[[str], Iterable[str]] = split_words) -> Self:
-        """Answer with a response, in the events that a server would have sent for it. ``split`` cuts its texts into deltas.
+        """Answer with a response, in the events that a server would have sent for it. ``split`` cuts each text into deltas.
 
         Raises ``UsageError`` if the response has not ended.
         """
@@ -138,7 +138,7 @@ class Answer:
 
     @classmethod
     def upgrade(cls, *, headers: Mapping[str, str] | None = None) -> Self:
-        """Accept a WebSocket, as the server does by itself if its script has no answer for the handshake."""
+        """Accept a WebSocket. This is the default if the script has no answer for the handshake."""
         return cls(status=101, headers=_lower(headers), content_type=None)
 
     @classmethod
@@ -153,8 +153,8 @@ class Answer:
     def to_wire(self, *, stream: bool = True, dialect: Dialect | None = None) -> WireAnswer:
         """Return what is sent for this answer, faults included.
 
-        ``stream``: whether the request asks for a stream. ``dialect``: that of the server, which is applied after the faults in the
-        events, and before those in the bytes.
+        ``stream``: whether the request asks for a stream. ``dialect``: the dialect of the server. It is applied after the faults in
+        the events, and before all other faults.
         """
         wire = WireAnswer(
             status=self.status,
@@ -178,7 +178,7 @@ def _emitter(model: str) -> Emitter:
 
 
 def _completed_item(item: Item | JSONObject | str, item_id: str) -> Item:
-    """Return the item, with the id and the status that every item of an output has."""
+    """Return the item, with the id and the status that every output item has."""
     if isinstance(item, str):
         item = Message(role="assistant", content=[OutputText(text=item, annotations=[], logprobs=[])])
     model = item if isinstance(item, Model) else load(item, Item)

@@ -1,4 +1,4 @@
-"""A fake provider of Chat Completions, which answers from a script and records what it was asked.
+"""A fake provider of Chat Completions that answers from a script and records the requests.
 
 ::
 
@@ -28,17 +28,19 @@ __all__ = ["FakeChat"]
 
 ChatPlain: TypeAlias = str | ChatTurn | Answer
 ChatScriptable: TypeAlias = "ChatPlain | Callable[[ServerExchange], ChatPlain | Awaitable[ChatPlain | None] | None]"
-"""What can answer a request: a text, a turn, any other answer, or a function of the exchange that returns one of these, or ``None`` if it
-has answered by itself."""
+"""An answer to a request: a text, a turn, an ``Answer``, or a function of the exchange that returns one of these, or ``None`` if it has
+sent the answer itself."""
 
 
 class FakeChat(FakeServer):
     """A provider of Chat Completions that answers from a script, inside an ``async with`` block. Works on asyncio and trio.
 
-    ``turns`` answer one request each, in order; the last one also answers all requests after it. ``dialect`` is the way in which it writes,
-    by the name of a provider (a key of ``CHAT_DIALECTS``) or as a value. A request that does not ask for a stream gets a completion.
-    ``models`` are the names that ``GET /models`` lists. The rest is as in :class:`~responses_proto.testing.FakeServer`: the socket, the
-    transport in memory, the recorded requests, the faults of an answer, and what happens when a script raises.
+    ``turns``: each answers one request, in order; the last one also answers all later requests.
+    ``dialect``: the dialect of the provider, as a key of ``CHAT_DIALECTS`` or as a value.
+    ``models``: the names that ``GET /models`` lists.
+
+    A request that does not ask for a stream gets a completion. The socket, the transport in memory, the recorded requests, the faults of
+    an answer and the handling of exceptions in a script are the same as in :class:`~responses_proto.testing.FakeServer`.
 
     Raises ``UsageError`` if there is no dialect of this name.
     """
@@ -54,14 +56,14 @@ class FakeChat(FakeServer):
     ) -> None:
         super().__init__(self._respond, listen=listen, host=host, port=port, check_requests=False)
         self.turns: list[ChatScriptable] = [*turns] or ["Hello, world."]
-        """What answers requests: one each, and the last one also all after it. Can be replaced while the provider runs."""
+        """The answers, one for each request; the last one also answers all later requests. Can be replaced while the provider runs."""
         self._models = models
         if isinstance(dialect, str):
             if dialect not in CHAT_DIALECTS:
                 raise UsageError(f"unknown dialect {dialect!r}; known dialects: {', '.join(sorted(CHAT_DIALECTS))}")
             dialect = CHAT_DIALECTS[dialect]
         self.dialect: ChatDialect = dialect
-        """The way in which it writes. Can be replaced while the provider runs, for later requests."""
+        """The dialect of the provider. Can be replaced while the provider runs; applies to later requests."""
 
     async def _respond(self, exchange: ServerExchange) -> Answer | None:
         request = exchange.request

@@ -1,7 +1,8 @@
-"""What a fake provider of Chat Completions says in one turn, and the ways in which providers write it.
+"""The turns of a fake provider of Chat Completions, and the formats in which providers write them.
 
-A :class:`ChatTurn` is what is said; a :class:`ChatDialect` is how. The dialects of :data:`CHAT_DIALECTS` are named after the providers
-whose streams they resemble; each field of a dialect is one of the differences between them, and they can be combined freely.
+A :class:`ChatTurn` is the content of a turn; a :class:`ChatDialect` is its format on the wire. The dialects of :data:`CHAT_DIALECTS` are
+named after the providers whose streams they resemble. Each field of a dialect is one difference between providers; the fields can be
+combined freely.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ __all__ = ["CHAT_DIALECTS", "ChatCall", "ChatDialect", "ChatTurn", "completed", 
 _Wire: TypeAlias = dict[str, Any]
 
 
-# ---- what is said
+# ---- turns
 
 
 def _pieces(text: str | Iterable[str]) -> tuple[str, ...]:
@@ -39,21 +40,21 @@ class ChatCall:
 
     name: str
     arguments: tuple[str, ...] = attrs.field(default=("{}",), converter=_pieces)
-    """The pieces of its JSON, as they are streamed; a text is one piece."""
+    """The pieces in which the JSON of the arguments is streamed; a text is one piece."""
     id: str = ""
-    """Its id; empty if the provider gives none."""
+    """The id of the call; empty if the provider sends none."""
     signature: str = ""
-    """What the provider wants back with the call; empty if there is nothing."""
+    """Data that the client must return with the call; empty if there is none."""
 
 
 @attrs.frozen(kw_only=True)
 class ChatTurn:
-    """What a provider says in one turn. Immutable. Texts are given in the pieces in which they are streamed, or as one."""
+    """The content of one turn. Immutable. A text is given as the pieces in which it is streamed, or as one string."""
 
     text: tuple[str, ...] = attrs.field(default=(), converter=_pieces)
     reasoning: tuple[str, ...] = attrs.field(default=(), converter=_pieces)
     sealed: str = ""
-    """What the provider wants back with the reasoning. Only the styles ``details`` and ``both`` can say it."""
+    """Data that the client must return with the reasoning. Only the styles ``details`` and ``both`` can carry it."""
     refusal: tuple[str, ...] = attrs.field(default=(), converter=_pieces)
     calls: tuple[ChatCall, ...] = ()
     logprobs: bool = False
@@ -61,15 +62,15 @@ class ChatTurn:
     citations: tuple[tuple[str, str, int, int], ...] = ()
     """Cited web pages: URL, title, and the span of the text."""
     images: tuple[str, ...] = ()
-    """The URLs of images that the model made."""
+    """The URLs of images that the model generated."""
     audio: tuple[str, ...] = ()
-    """Pieces of audio in Base64. Its transcript is the text."""
+    """Pieces of audio in Base64. The transcript is ``text``."""
     finish_reason: str | None = "stop"
-    """``None`` if the stream ends without one."""
+    """The finish reason; ``None`` if the stream ends without one."""
     usage: Mapping[str, int] | None = attrs.field(
         factory=lambda: {"input": 7, "output": 5, "cached": 0, "reasoning": 0}
     )
-    """Numbers of tokens: ``input``, ``output``, and of these ``cached`` and ``reasoning``; ``None`` if the provider does not say."""
+    """Numbers of tokens: ``input``, of which ``cached``, and ``output``, of which ``reasoning``; ``None`` if the provider sends none."""
     error: JSONObject | None = None
     """A chunk that ends the turn with an error."""
     faults: tuple[Fault, ...] = ()
@@ -77,19 +78,19 @@ class ChatTurn:
 
     @classmethod
     def say(cls, text: str, **fields: Any) -> Self:
-        """Return a turn with this text, a piece for each word."""
+        """Return a turn with this text, one piece for each word. ``fields`` are the other fields of the turn."""
         return cls(text=tuple(split_words(text)), **fields)
 
     def with_faults(self, *faults: Fault) -> Self:
-        """Return the same turn with these faults added. A place in it is the number of a chunk."""
+        """Return the same turn with these faults added. The place of a fault is the number of a chunk."""
         return attrs.evolve(self, faults=(*self.faults, *faults))
 
 
-# ---- how it is written
+# ---- dialects
 
 ReasoningStyle: TypeAlias = Literal["reasoning_content", "reasoning", "details", "both", "parts", "tags"]
-"""The field that says the reasoning; ``details`` are ``reasoning_details``, ``both`` these and ``reasoning``; ``parts`` are content parts,
-and ``tags`` stand in the text."""
+"""The field that has the reasoning: ``reasoning_content``; ``reasoning``; ``reasoning_details`` (``details``), or these and ``reasoning``
+(``both``). Or the place of the reasoning in the content: its own content parts (``parts``), or tags in the text (``tags``)."""
 CallStyle: TypeAlias = Literal[
     "index",
     "id",
@@ -104,17 +105,21 @@ CallStyle: TypeAlias = Literal[
     "objects",
     "legacy",
 ]
-"""How calls are streamed. In pieces: by ``index``, or by ``id``; ``bare`` has neither. Whole: with an index, all with index ``zero``
-(``zero_bare``: and without ids), or ``unnumbered``. In pieces by index, but with the id and name ``repeated`` in each piece, or with
-another id in each (``rotating``), or with all arguments so far in each (``growing``). With arguments that are ``objects`` instead of
-text. As the one ``function_call`` of old (``legacy``)."""
+"""How calls are streamed.
+
+In pieces, identified by ``index``, by ``id``, or by neither (``bare``). ``whole``: each call in one piece, with its index; or all with
+index 0 (``zero``), also without ids (``zero_bare``); or without an index (``unnumbered``). In pieces by index, where each piece
+repeats the id and the name (``repeated``), has a different id (``rotating``), or has all arguments so far (``growing``). With arguments
+as objects instead of text (``objects``). As the single, deprecated ``function_call`` (``legacy``).
+"""
 UsageStyle: TypeAlias = Literal["last", "finish", "each", "x_groq", "timings", "choice"]
-"""Where the usage is: in a chunk of its own, in that of the ``finish_reason``, in each chunk, or in the fields of some providers."""
+"""Where the usage is: in a separate ``last`` chunk, in the chunk of the ``finish_reason`` (``finish``), in each chunk (``each``), or in
+fields that only some providers have."""
 
 
 @attrs.frozen(kw_only=True)
 class ChatDialect:
-    """One way of writing a turn. Immutable."""
+    """The format in which one provider writes turns. Immutable."""
 
     name: str = "own"
     reasoning: ReasoningStyle = "reasoning_content"
@@ -127,21 +132,21 @@ class ChatDialect:
     text_parts: bool = False
     """Whether text is written as a list of content parts."""
     legacy_logprobs: bool = False
-    """Whether log probabilities have the form of completions."""
+    """Whether log probabilities have the format of the legacy completions API."""
     role: Literal["first", "each", "never"] = "first"
-    """The chunks with a ``role``: one of its own before the others, each of them, or none."""
+    """Which chunks have a ``role``: a separate ``first`` chunk, ``each`` chunk, or none (``never``)."""
     nulls: bool = False
-    """Whether deltas have all fields, null where they say nothing."""
+    """Whether deltas have all fields; fields without a value are null."""
     cached: Literal["details", "prompt_cache_hit_tokens", "cached_tokens"] = "details"
-    """Where the usage has the cached tokens."""
+    """The field of the usage that has the cached tokens."""
     reasoning_beside: bool = False
-    """Whether the tokens of reasoning are counted in the total only."""
+    """Whether reasoning tokens are counted only in the total."""
     pieces_of_names: bool = False
-    """Whether the name of a function comes in two pieces."""
+    """Whether the name of a function is streamed in two pieces."""
     whole_at_end: bool = False
-    """Whether the chunk with the ``finish_reason`` repeats all that was said, as a message."""
+    """Whether the chunk with the ``finish_reason`` repeats the whole message."""
     faults: tuple[Fault, ...] = ()
-    """What its streams are like below the chunks: comments, line ends, no ``[DONE]``."""
+    """Properties of the stream below the chunks: comments, line ends, no ``[DONE]``."""
 
 
 CHAT_DIALECTS: Final[Mapping[str, ChatDialect]] = {
@@ -174,13 +179,13 @@ CHAT_DIALECTS: Final[Mapping[str, ChatDialect]] = {
         ChatDialect(name="anthropic"),
     )
 }
-"""Name -> the way in which this provider writes."""
+"""Name of a provider -> its dialect."""
 
 _ENVELOPE: Final[Mapping[str, Any]] = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_700_000_000}
 
 
 def write_chunks(turn: ChatTurn, dialect: ChatDialect, *, model: str = "fake") -> list[_Wire]:
-    """Return the chunks of a stream that says this turn."""
+    """Return the chunks of a stream with this turn."""
     chunks: list[_Wire] = []
     if dialect.role == "first":
         chunks.append(_chunk({"role": "assistant", "content": ""}, model))
@@ -201,7 +206,7 @@ def write_chunks(turn: ChatTurn, dialect: ChatDialect, *, model: str = "fake") -
 
 
 def write_completion(turn: ChatTurn, dialect: ChatDialect, *, model: str = "fake") -> _Wire:
-    """Return the completion that says this turn as a whole; the error, if it ends with one."""
+    """Return this turn as one completion; only the error if the turn ends with one."""
     if turn.error is not None:
         return dict(turn.error)
     message: _Wire = {"role": "assistant", "content": None}
@@ -232,7 +237,7 @@ def _merge(message: _Wire, delta: _Wire) -> None:
         elif before is None or name in ("id", "name"):
             message[name] = value
         else:
-            # Reasoning may be text where the text is parts, and the other way round.
+            # Reasoning may be a string while the text is a list of parts, and the other way round.
             both = isinstance(before, str) is isinstance(value, str)
             message[name] = before + value if both else _parts(before) + _parts(value)
 
@@ -330,7 +335,7 @@ def _calls(turn: ChatTurn, dialect: ChatDialect) -> Iterator[_Wire]:
         return
     pieces = [list(_call(call, number, dialect)) for number, call in enumerate(turn.calls)]
     if dialect.calls in ("index", "id", "repeated", "rotating", "growing"):
-        # Providers that tell calls apart may send them side by side.
+        # Providers that identify calls may send them interleaved.
         for turns in itertools.zip_longest(*pieces):
             yield from ({"tool_calls": [piece]} for piece in turns if piece is not None)
         return
@@ -422,7 +427,7 @@ def _add_usage(chunks: list[_Wire], turn: ChatTurn, dialect: ChatDialect, model:
 
 
 def completed(turn: object) -> ChatTurn:
-    """Return a turn; a text becomes the turn that says it. Raises ``UsageError`` for anything else."""
+    """Return a turn. A text becomes a turn with this text. Raises ``UsageError`` for anything else."""
     if not isinstance(turn, ChatTurn | str):
         raise UsageError(f"a turn must be a text, a ChatTurn or an Answer, got {turn!r:.80}")
     return ChatTurn.say(turn) if isinstance(turn, str) else turn

@@ -1,7 +1,7 @@
-"""How well-known servers deviate from the specification, to be put on a clean answer: ``FakeServer(script, dialect="huggingface")``.
+"""The deviations of well-known servers from the specification, applied to clean answers: ``FakeServer(script, dialect="huggingface")``.
 
-A dialect changes the events of streams, the responses of other requests, and the bodies of errors, as the server does in recorded
-traffic. The content of responses stays the same. :data:`DIALECTS` has all of them by name; ``docs/faults.md`` lists them.
+A dialect changes the events of streams, the responses to other requests, and the bodies of errors, as seen in recorded traffic of the
+server. The content of responses stays the same. :data:`DIALECTS` has all dialects by name; ``docs/faults.md`` lists them.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _ErrorBody: TypeAlias = "Callable[[Wire], Any]"
 
 @attrs.frozen(repr=False)
 class Dialect:
-    """How one server deviates."""
+    """The deviations of one server."""
 
     name: str
     deviation: str
-    """What is different, for people."""
+    """A readable description of the differences."""
     rewrite: _Rewrite = attrs.field(eq=False)
     """Changes the events of a stream."""
     error: _ErrorBody = attrs.field(default=lambda error: {"error": error}, eq=False)
-    """Returns the JSON body for an error as the specification has it: ``message``, ``type``, ``param``, ``code``."""
+    """Returns the JSON body for an error with the fields of the specification: ``message``, ``type``, ``param``, ``code``."""
     error_type: str = JSON
     """The content type of an error."""
     event_lines: bool = True
@@ -52,7 +52,7 @@ class Dialect:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """Its changes to an answer."""
+        """The changes that the dialect makes to an answer."""
         return (Change(self._apply, Stage.DIALECT), Change(self._comment, Stage.FRAMES))
 
     def _apply(self, answer: WireAnswer) -> None:
@@ -76,7 +76,7 @@ class Dialect:
 
 
 def find_dialect(dialect: Dialect | str | None) -> Dialect | None:
-    """Return the dialect of a name. Raises ``UsageError`` if there is none."""
+    """Return the dialect with this name. Raises ``UsageError`` if there is none."""
     if dialect is None or isinstance(dialect, Dialect):
         return dialect
     if dialect not in DIALECTS:
@@ -174,7 +174,7 @@ def _litellm(events: list[Wire]) -> list[Wire]:
     failed = any(event["type"] == "response.failed" for event in events)
     if failed:
         events = [event for event in events if event["type"] not in ("response.created", "response.in_progress")]
-    # A message is closed after the items behind it.
+    # Messages are closed only after all later items.
     open_until = next((place for place, event in enumerate(events) if event["type"] in TERMINAL), len(events))
     late = [
         e for e in events[:open_until] if e["type"] in _CLOSERS and _in(e, "item").get("type", "message") == "message"

@@ -1,7 +1,7 @@
-"""The server's side of one exchange: the request, and the methods that answer it.
+"""The server side of one exchange: the request, and the methods that answer it.
 
 It is the same for a request over a socket, a request in memory and a message over a WebSocket. Most scripts return an
-:class:`~.answers.Answer`. A script that needs more, such as to wait for what the client does, is a function that receives a
+:class:`~.answers.Answer`. A script that needs more control, such as waiting for the client, is a function that receives a
 :class:`ServerExchange`::
 
     async def script(exchange: ServerExchange) -> None:
@@ -54,7 +54,7 @@ T = TypeVar("T")
 _ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 """The scheme and host of a target in the absolute form that clients send to proxies (RFC 9112, 3.2.2)."""
 _BASE: Final = re.compile(r"(?:/[^/]+)*?/v1(?=/|$)")
-"""The path of a base URL. It ends at the first ``/v1``: a client that writes it twice asks at a path that does not exist."""
+"""The path of a base URL. It ends at the first ``/v1``, so a client that adds ``/v1`` twice gets a path that does not exist."""
 
 
 @attrs.frozen(kw_only=True)
@@ -68,21 +68,21 @@ class Request:
     """Names in lower case; the values of a repeated header are joined by a comma."""
     body: bytes = attrs.field(default=b"", repr=False)
     connection: int = 0
-    """The number of its connection, from 0. In memory each request has its own."""
+    """The number of the connection, counted from 0. In memory each request has its own connection."""
     message: bool = False
-    """Whether it is a message over a WebSocket. ``body`` is then its text, target and headers are the handshake's, and the method is
-    ``POST`` for a ``response.create`` and otherwise the type of the message in capitals."""
+    """Whether the request is a WebSocket message. ``body`` is then its text, and the target and headers are those of the handshake. The
+    method is ``POST`` for ``response.create``, and otherwise the type of the message in capitals."""
     converter: Converter = attrs.field(factory=default_converter, repr=False, eq=False)
-    """The server's, for :meth:`load`."""
+    """The converter of the server, used by :meth:`load`."""
 
     @property
     def path(self) -> str:
-        """The path, still quoted, without the query."""
+        """The path, still percent-encoded, without the query."""
         return self._path_and_query[0]
 
     @property
     def endpoint(self) -> str | None:
-        """The path below the base URL, such as ``/responses``. A base URL ends in ``/v1``; ``None`` if the path does not have it."""
+        """The path below the base URL, such as ``/responses``. A base URL ends in ``/v1``; ``None`` if the path has no ``/v1``."""
         length = base_length(self.path)
         return self.path[length:] if length is not None else None
 
@@ -93,7 +93,7 @@ class Request:
 
     @property
     def _path_and_query(self) -> tuple[str, str]:
-        # Not by `urlsplit`, which raises for some targets: a client may send anything.
+        # Without `urlsplit`, which raises for some targets: a client may send anything.
         origin = _ORIGIN.match(self.target)
         path, _, query = self.target[origin.end() if origin else 0 :].partition("?")
         return path, query
@@ -105,16 +105,16 @@ class Request:
 
     @property
     def create(self) -> CreateResponse | ResponseCreateMessage:
-        """The body as a model: what the client asks for. Raises ``DecodeError`` if it is not a JSON object."""
+        """The body as the model of a request. Raises ``DecodeError`` if it is not a JSON object."""
         return self.load(ResponseCreateMessage) if self.message else self.load(CreateResponse)
 
     def load(self, cls: type[T]) -> T:
-        """Return the body as a model, by the ``converter`` of the server. Raises ``DecodeError`` if it is not a JSON object."""
+        """Decode the body as ``cls`` with the converter of the server. Raises ``DecodeError`` if the body is not a JSON object."""
         return self.converter.loads(self.body, cls)
 
     @property
     def wants_stream(self) -> bool:
-        """Whether it asks for a stream: in the body, in the query of a ``GET``, or by being a WebSocket message."""
+        """Whether the client asks for a stream: in the body, in the query of a ``GET``, or with a WebSocket message."""
         if self.message:
             return True
         if self.body:
@@ -127,12 +127,12 @@ class Request:
 
     @property
     def wants_websocket(self) -> bool:
-        """Whether it is the handshake of a WebSocket."""
+        """Whether the request is the handshake of a WebSocket."""
         return not self.message and self.headers.get("upgrade", "").lower() == "websocket"
 
 
 def base_length(path: str) -> int | None:
-    """Return the length of the path of the base URL in a path; ``None`` if it has none."""
+    """Return the length of the part of a path that belongs to the base URL; ``None`` if there is no such part."""
     base = _BASE.match(path)
     return base.end() if base else None
 
@@ -140,16 +140,16 @@ def base_length(path: str) -> int | None:
 SWITCHED: Final = 101
 """The status that opens a WebSocket."""
 NO_BODY: Final = frozenset({SWITCHED, 204, 304})
-"""Statuses whose answer ends with its head and has no length: RFC 9110, 8.6 and 15."""
+"""Statuses of answers without a body or a content length (RFC 9110, 8.6 and 15)."""
 
 
 class ServerExchange(ABC):
-    """One exchange, seen from the server.
+    """One exchange, as seen by the server.
 
-    Call :meth:`start`, :meth:`send` any number of times, then :meth:`finish`, :meth:`close` or :meth:`reset`.
-    Sending raises ``anyio.BrokenResourceError`` or ``anyio.ClosedResourceError`` if the client is gone; a script may leave either to
-    the server. A script that returns after :meth:`start` has finished its answer; one that returns before it has closed the
-    connection. Over WebSocket there is no head, and the connection stays open, unless an answer was sent that does not end its response.
+    Call :meth:`start`, then :meth:`send` any number of times, then :meth:`finish`, :meth:`close` or :meth:`reset`.
+    Sending raises ``anyio.BrokenResourceError`` or ``anyio.ClosedResourceError`` if the client is gone. A script need not catch these.
+    If a script returns after :meth:`start`, the server finishes the answer; if it returns before, the server closes the connection.
+    Over WebSocket there is no head, and the connection stays open, unless an answer ends before its response does.
     """
 
     def __init__(self, request: Request) -> None:
@@ -157,17 +157,17 @@ class ServerExchange(ABC):
         self.started: bool = False
         """Whether the head was sent."""
         self.ended: bool = False
-        """Whether the exchange is over, in any way."""
+        """Whether the exchange has ended in any way."""
         self.sent: int = 0
-        """Bytes of the body that were sent: the client has them, or they are buffered on the way."""
+        """The number of bytes of the body that were sent. Some of them may still be buffered on the way to the client."""
         self.upgrade_headers: Mapping[str, str] = {}
-        """The headers of the answer that accepts a WebSocket."""
+        """The headers of an answer that accepts a WebSocket."""
         self.upgraded: bool = False
         """Whether the connection is a WebSocket from here on."""
         self.dialect: Dialect | None = None
         """The dialect of the server."""
         self.faults: tuple[Fault, ...] = ()
-        """The faults of every streamed answer."""
+        """The faults that are added to every streamed answer."""
 
     async def start(
         self,
@@ -178,8 +178,8 @@ class ServerExchange(ABC):
     ) -> None:
         """Send the head of the answer. Call :meth:`send` next.
 
-        The body is chunked, unless the headers have a ``content-length``, or a ``connection: close``, which lets the end of the
-        connection end the body. ``content_type`` ``None`` leaves that header out.
+        The body is chunked, unless the headers have a ``content-length``, or a ``connection: close``: then the body ends with the
+        connection. With ``content_type=None`` that header is left out.
         """
         fields = {"content-type": content_type} if content_type is not None else {}
         fields |= {name.lower(): value for name, value in (headers or {}).items()}
@@ -190,7 +190,7 @@ class ServerExchange(ABC):
         await self._start(status, fields)
 
     async def send(self, data: bytes) -> None:
-        """Send one piece of the body, after the head if that was not sent yet. Blocks while the client does not read."""
+        """Send one piece of the body. Sends the head first if necessary. Blocks while the client does not read."""
         if not self.started:
             await self.start()
         if data:
@@ -198,7 +198,7 @@ class ServerExchange(ABC):
             self.sent += len(data)
 
     async def finish(self) -> None:
-        """End the body, after the head if that was not sent yet."""
+        """End the body. Sends the head first if necessary."""
         if not self.started:
             await self.start()
         if not self.ended:
@@ -217,13 +217,13 @@ class ServerExchange(ABC):
 
     @abstractmethod
     async def raw(self, data: bytes) -> None:
-        """Send bytes as they are, outside of HTTP: the script then also sends the head and the end of the body.
+        """Send bytes unchanged, bypassing HTTP: the script is then also responsible for the head and the end of the body.
 
         Raises ``UsageError`` in memory, where there is no HTTP.
         """
 
     async def message(self, message: bytes | str | JSONObject) -> None:
-        """Send a WebSocket message as it is: an object as JSON, bytes as a binary message. It need not belong to the answer.
+        """Send any WebSocket message: an object as JSON, bytes as a binary message. The message need not be part of the answer.
 
         Raises ``UsageError`` over HTTP.
         """
@@ -238,7 +238,7 @@ class ServerExchange(ABC):
 
     @abstractmethod
     async def until_closed(self) -> float:
-        """Wait until the client is gone. Return the time at which that was seen, by ``time.monotonic()``."""
+        """Wait until the client is gone. Return the time at which the server noticed it, in seconds of ``time.monotonic()``."""
 
     async def answer(self, answer: Answer) -> None:
         """Send a whole answer, with its faults."""
@@ -258,9 +258,9 @@ class ServerExchange(ABC):
             await self.finish()
 
     async def fail(self, reason: str) -> None:
-        """Answer with status 500 and the reason, or, in the middle of an answer, close the connection."""
+        """Answer with status 500 and the reason; in the middle of an answer, close the connection instead."""
         if self.can_answer:
-            # Clients are asked not to try again: it would fail again, and only later.
+            # Ask clients not to retry: the script would fail again, only later.
             wire = Answer.error(500, reason, code="script_error", headers={"x-should-retry": "false"})
             await self.answer(wire)
         else:
@@ -268,11 +268,11 @@ class ServerExchange(ABC):
 
     @property
     def can_answer(self) -> bool:
-        """Whether nothing of an answer was sent yet."""
+        """Whether no part of an answer was sent yet."""
         return not self.started and not self.ended
 
     async def _take_all(self, steps: list[Step]) -> bool:
-        """Take steps until one of them ends the exchange. Return whether all were taken."""
+        """Execute steps until one of them ends the exchange. Return whether all were executed."""
         for step in steps:
             await self._take(step)
             if self.ended:
@@ -287,7 +287,7 @@ class ServerExchange(ABC):
                 await self.until_closed()
                 await self.close()
             case Reset():
-                # A reset discards what the client has not read yet, so give it time to read what was sent.
+                # A reset discards data that the client has not read yet, so give it time to read.
                 await anyio.sleep(_READING_TIME)
                 await self.reset()
             case Close():
@@ -327,7 +327,7 @@ def message_method(value: Mapping[str, Any]) -> str:
 
 
 def ends_response(value: Mapping[str, Any]) -> bool:
-    """Return whether a server's WebSocket message is the end of a response, or of the request."""
+    """Return whether a WebSocket message of the server ends a response or a request."""
     event_type = value.get("type")
     return event_type in TERMINAL or (event_type == "error" and "status" in value)
 

@@ -4,12 +4,12 @@
 
     Answer.text("Hello, world.").with_faults(Fault.split_every(1), Fault.reset(after=5))
     Fault.rotating("item_id") + Fault.empty_output()        # one fault, combined of two
-    Fault.random(7)                                         # some faults, always the same ones for this seed
+    Fault.random(7)                                         # random faults, always the same for this seed
     FakeServer(script, faults=[Fault.comments()])           # for every streamed answer
 
-Faults in the events are applied first, then those in the frames and the connection, the bytes, the time and the head, each group in
-the order given. A place in a stream (``at``, ``after``) is the number of an event, from 0, or from the end if it is negative; or it is the type
-of an event, which means the first one of that type. If the answer has no such place, sending it raises ``UsageError``.
+Faults are applied in groups: first those in the events, then in the frames and the connection, the bytes, the time, and the head; within
+a group in the given order. A place in a stream (``at``, ``after``) is the number of an event, counted from 0, or from the end if
+negative; or the type of an event, for the first event of that type. If the answer has no such place, sending it raises ``UsageError``.
 :data:`FAULTS` has one fault of each kind by name, for tests that go through all of them; ``docs/faults.md`` lists them.
 """
 
@@ -45,13 +45,13 @@ PositionField: TypeAlias = Literal[
 
 @attrs.frozen(repr=False)
 class Fault:
-    """Something that goes wrong. Create it by the class methods; combine faults with ``+``."""
+    """Something that goes wrong in an answer. Create it with the class methods; combine faults with ``+``."""
 
     name: str
-    """Its kind and arguments, to be used as the id of a test."""
+    """The kind and the arguments of the fault, usable as the id of a test."""
     changes: tuple[Change, ...] = attrs.field(eq=False)
     fatal: bool = False
-    """Whether the client cannot know the whole response: it must not report success."""
+    """Whether the client cannot know the whole response, and so must not report success."""
 
     def __add__(self, other: Fault) -> Fault:
         """Return the combination of both faults."""
@@ -62,9 +62,9 @@ class Fault:
 
     @classmethod
     def random(cls, seed: int, *, most: int = 3, fatal: bool = False) -> Fault:
-        """Combine up to ``most`` faults of :data:`FAULTS` that fit together, at random, but always the same ones for a seed.
+        """Return a random combination of up to ``most`` compatible faults from :data:`FAULTS`, always the same for a seed.
 
-        ``fatal``: whether to choose also among those after which the client cannot know the whole response.
+        ``fatal``: whether to include faults after which the client cannot know the whole response.
         """
         chance = random.Random(seed)  # noqa: S311 - no secrets
         names = [name for name, fault in FAULTS.items() if fatal or not fault.fatal]
@@ -74,7 +74,7 @@ class Fault:
             )
             events: list[Wire] = [{"type": name, "response": {}} for name in _SAMPLE]
             sample = WireAnswer(status=200, headers={}, content_type=None, events=events)
-            with contextlib.suppress(UsageError):  # one took away the place of another
+            with contextlib.suppress(UsageError):  # a fault removed the place of another fault
                 sample.apply(chosen.changes)
                 return chosen
 
@@ -103,7 +103,7 @@ class Fault:
 
     @classmethod
     def rotating(cls, field: PositionField) -> Self:
-        """Set the field to another value in every event: ids get a suffix, indices are alternately one too low and one too high."""
+        """Change the field in every event: ids get a suffix, indices are alternately one too low and one too high."""
 
         def change(events: list[Wire]) -> None:
             for number, event in enumerate(events):
@@ -142,7 +142,7 @@ class Fault:
 
     @classmethod
     def empty_output(cls) -> Self:
-        """Empty ``output`` in the terminal event, so that the items were only streamed."""
+        """Empty ``output`` in the terminal event, so that the items are only in the stream."""
 
         def change(events: list[Wire]) -> None:
             for event in events:
@@ -153,7 +153,7 @@ class Fault:
 
     @classmethod
     def late_events(cls, *events: Mapping[str, Any]) -> Self:
-        """Send these events after the terminal one; without arguments, a ``keepalive``. Add sequence numbers where they have none."""
+        """Send these events after the terminal one, by default a ``keepalive``. Events without a sequence number get one."""
         late = events or ({"type": "keepalive"},)
 
         def change(sent: list[Wire]) -> None:
@@ -180,17 +180,17 @@ class Fault:
 
     @classmethod
     def no_done(cls) -> Self:
-        """Leave out the ``[DONE]`` at the end."""
+        """Leave out ``[DONE]`` at the end."""
         return cls("no done", (Change(lambda answer: setattr(answer, "done_marker", False), Stage.EVENTS),))
 
     @classmethod
     def bad_json(cls, at: Place = 1) -> Self:
-        """Cut the data of a frame in half, and end the frame."""
+        """Send a frame with only the first half of its data."""
         return cls._in_frame(f"bad JSON {at}", at, lambda frame: frame[: len(frame) // 2].rstrip(b"\n") + b"\n\n")
 
     @classmethod
     def phantom_ping(cls, after: Place = 0) -> Self:
-        """Send an ``id:`` line and a comment in a block of their own, which is not an event, but some parsers make one of it."""
+        """Send a block with only an ``id:`` line and a comment. It is not an event, but some parsers report one."""
         return cls._in_frame(f"phantom ping {after}", after, lambda frame: frame + b"id: 7\n: ping\n\n")
 
     @classmethod
@@ -252,7 +252,7 @@ class Fault:
 
     @classmethod
     def delayed(cls, seconds: float, at: Place | None = None) -> Self:
-        """Wait before a frame; before each piece of the body if ``at`` is ``None``."""
+        """Wait before the frame ``at``; before each piece of the body if ``at`` is ``None``."""
 
         def change(answer: WireAnswer) -> None:
             if at is not None:
@@ -289,7 +289,7 @@ class Fault:
 
     @classmethod
     def eof(cls, after: Place, code: int = 1000, reason: str = "") -> Self:
-        """Close the connection after this event, before the end of the body; over WebSocket with this code and reason."""
+        """Close the connection after this event, before the end of the body. ``code`` and ``reason`` are used over WebSocket."""
         return cls._ending("EOF", after, Close(code, reason))
 
     @classmethod
@@ -302,7 +302,7 @@ class Fault:
     @classmethod
     def content_type(cls, content_type: str | None) -> Self:
         """Replace the content type, or leave it out if it is ``None``."""
-        # A body that is stated to be a page cannot be told from one for sure; a missing or a general type can.
+        # A stream that is declared as a web page cannot be distinguished from one. With a missing or generic type it can.
         changes = (Change(lambda answer: setattr(answer, "content_type", content_type), Stage.HEAD),)
         return cls(f"content type {content_type}", changes)
 
@@ -315,7 +315,7 @@ class Fault:
         *,
         content_type: str | None = "text/html",
     ) -> Self:
-        """Replace the answer by this status, body and headers, as a proxy would."""
+        """Replace the answer with this status, body and headers, as a proxy would."""
 
         def change(answer: WireAnswer) -> None:
             answer.status, answer.content_type, answer.steps = status, content_type, [body] if body else []
@@ -357,7 +357,7 @@ class Fault:
 
 
 def find_fault(fault: Fault | str) -> Fault:
-    """Return the fault of a name in :data:`FAULTS`. Raises ``UsageError`` if there is none."""
+    """Return the fault with this name in :data:`FAULTS`. Raises ``UsageError`` if there is none."""
     if isinstance(fault, Fault):
         return fault
     if fault not in FAULTS:
@@ -454,8 +454,8 @@ FAULTS: Final[Mapping[str, Fault]] = {
         Fault.status(502, b"<title>Bad gateway</title>"),
     )
 }
-"""Name -> one fault of each kind, for answers such as those of :meth:`Answer.text`. After those that are ``fatal``, the client cannot
-know the whole response."""
+"""Name -> one fault of each kind, for answers such as those of :meth:`Answer.text`. After a ``fatal`` fault, the client cannot know the
+whole response."""
 
 _SAMPLE: Final = tuple(
     f"response.{name}"
@@ -464,4 +464,4 @@ _SAMPLE: Final = tuple(
         "content_part.done", "output_item.done", "completed",
     )
 )  # fmt: skip
-"""The events of a short answer, on which it is tried whether faults fit together."""
+"""The events of a short answer, used to try whether faults can be combined."""

@@ -1,8 +1,8 @@
-"""What a fake server answers: one thing after the other, by path, or by what the request says.
+"""Scripts for a fake server: answers in turn, by path, or by the content of the request.
 
 ::
 
-    Script("One.", "Two.")                                       # in turn; the last one stays
+    Script("One.", "Two.")                                       # in turn; the last one is repeated
     Script("Else.").when("It rains.", contains="weather")        # by the request
     Script("Else.").on("GET", "/responses/resp_1", response)     # by method and path
     Script(ordered=True).when(call, model="m").when("Done.", contains="sunny")   # exactly these requests, in this order
@@ -31,14 +31,14 @@ _SHOWN: Final = 500  # characters of a body
 
 Plain: TypeAlias = str | Response | Answer
 Scriptable: TypeAlias = "Plain | Callable[[ServerExchange], Plain | Awaitable[Plain | None] | None]"
-"""What can answer a request: a text, a response, an answer, or a function of the exchange.
+"""An answer to a request: a text, a response, an ``Answer``, or a function of the exchange.
 
-A function, ``async`` or not, returns one of the former, or ``None`` if it has answered by itself.
+A function, ``async`` or not, returns one of the others, or ``None`` if it has sent the answer itself.
 """
 
 
 class RequestCondition(Protocol):
-    """Which requests an answer is for. Its text is for people."""
+    """Decides which requests an answer is for. ``str()`` describes it in readable form."""
 
     def fits(self, request: Request) -> bool:
         """Return whether the answer is for this request."""
@@ -47,7 +47,7 @@ class RequestCondition(Protocol):
 
 @attrs.frozen
 class _Condition:
-    """Which requests an answer is for; all that have no answer of their own if there is nothing in it."""
+    """Decides which requests an answer is for. If empty: all requests that have no more specific answer."""
 
     endpoint: tuple[str, str] | None = None
     json: Any = UNSET
@@ -85,18 +85,18 @@ class ScriptStep:
 
 
 class Script:
-    """Answers to requests. It counts them, so use a script for one server only.
+    """Answers to requests. A script counts the answers that it has given, so use it for one server only.
 
-    The answers given here are for requests that have none by :meth:`on` or :meth:`when`. Answers with the same condition are given in
-    turn, and the last of them also to all requests after it. With ``ordered``, all answers are given in the order in which they were
-    added, each once, and a request that does not fit the next one is an error.
+    ``answers``: the answers for requests that match no condition of :meth:`on` or :meth:`when`.
+    ``ordered``: give all answers in the order in which they were added, each once. A request that does not match the condition of the
+    next answer is an error.
 
-    A request without an answer is an error of the script (``UsageError``), see :class:`FakeServer`. :meth:`assert_all_used` checks that
-    every answer was given.
+    Answers with the same condition are given in turn; the last of them is also given to all later requests. A request without an answer
+    is an error of the script (``UsageError``); see :class:`FakeServer`. :meth:`assert_all_used` checks that every answer was given.
     """
 
     checks_requests = True
-    """Whether the server refuses what is not a request before it asks the script."""
+    """Whether the server refuses invalid requests before it asks the script."""
 
     def __init__(self, *answers: Scriptable, ordered: bool = False) -> None:
         self._ordered = ordered
@@ -106,8 +106,8 @@ class Script:
     def on(self, method: str, path: str, *answers: Scriptable) -> Self:
         """Add answers for this method and path, and return the script.
 
-        ``path`` is quoted, and either below the base URL (``/responses/resp_1``) or complete. The server then answers requests for it
-        even if the API does not have it.
+        ``path`` is percent-encoded, and either complete or relative to the base URL (``/responses/resp_1``). The server then answers
+        requests for this path even if it is not part of the API.
         """
         return self._add(_Condition(endpoint=(method.upper(), path)), answers)
 
@@ -118,12 +118,13 @@ class Script:
         json: Mapping[str, Any] | Unset = UNSET,
         contains: str = "",
     ) -> Self:
-        """Add answers for the requests that create a response and fit all conditions, and return the script.
+        """Add answers for requests that create a response and match all conditions, and return the script.
 
-        ``model``: the model they name. ``json``: fields of their body, of which objects may have more fields than are given here.
-        ``contains``: a text that occurs in a string of their body. The conditions that were added first are tried first.
+        ``model``: the model that the request names.
+        ``json``: fields of its body; the body and its objects may have additional fields.
+        ``contains``: a text that occurs in a string of its body.
 
-        Raises ``UsageError`` without any condition, or without any answer.
+        Conditions are tried in the order in which they were added. Raises ``UsageError`` without any condition or without any answer.
         """
         fields = dict(json) if not isinstance(json, Unset) else {}
         if not isinstance(model, Unset):
@@ -191,7 +192,7 @@ def _json_of(request: Request) -> Any:
 
 
 def _agrees(value: Any, wanted: Any) -> bool:
-    """Return whether a JSON value is the wanted one; its objects may have more fields."""
+    """Return whether a JSON value equals the wanted value. Its objects may have additional fields."""
     if isinstance(wanted, dict):
         fields = cast("dict[str, Any]", wanted)
         return isinstance(value, dict) and all(
@@ -217,13 +218,13 @@ def _texts(value: Any) -> list[str]:
 
 
 async def called(script: object, exchange: ServerExchange) -> object:
-    """Return what a function, ``async`` or not, returns for an exchange; anything else as it is."""
+    """Call a function, ``async`` or not, with the exchange and return its result. Anything else is returned unchanged."""
     found: object = script(exchange) if callable(script) else script
     return await found if inspect.isawaitable(found) else found
 
 
 async def perform(script: Scriptable | Script, exchange: ServerExchange) -> None:
-    """Answer one request with one of the things that can answer it. Raises ``UsageError`` for anything else."""
+    """Answer one request with a script. Raises ``UsageError`` if the value cannot be used as a script."""
     if isinstance(script, Script):
         await script(exchange)
         return

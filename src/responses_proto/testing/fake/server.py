@@ -1,4 +1,4 @@
-"""A fake server that answers from a script and records what it was asked.
+"""A fake server that answers from a script and records the requests.
 
 ::
 
@@ -9,11 +9,11 @@
             ...
     server.requests[0].json
 
-It also speaks WebSocket, where each message is a request of its own: ``async with client.connect() as session``.
+It also speaks WebSocket, where each message is a separate request: ``async with client.connect() as session``.
 
 A script is, from the simplest to the most general: a text; a ``Response``; an :class:`~.answers.Answer` of events, bytes or JSON, with
-its :class:`~.faults.Fault`; or a function of the :class:`~.exchange.ServerExchange` that returns one of these, or answers the client
-itself. A :class:`~.script.Script` combines them: one after the other, by method and path, or by what requests say.
+faults (:class:`~.faults.Fault`); or a function of the :class:`~.exchange.ServerExchange` that returns one of these, or sends the answer
+itself. A :class:`~.script.Script` combines them: in turn, by method and path, or by the content of requests.
 """
 
 from __future__ import annotations
@@ -51,26 +51,27 @@ if TYPE_CHECKING:
 __all__ = ["FakeServer"]
 
 _NOT_LISTENING: Final = "http://fake.invalid"
-"""The origin of a server that does not run, or runs in memory only."""
+"""The origin of a server that is not running, or only in memory."""
 
 
 class FakeServer:
     """A server of the Responses API that answers from a script, inside an ``async with`` block. Works on asyncio and trio.
 
-    ``converter`` decodes the requests for scripts and tests that look at them as models (``request.create``), with the vendors'
-    classes that were registered in it.
+    ``listen``: whether to listen on a local socket. Requests in memory are always accepted.
+    ``host``, ``port``: the address to listen on; port 0 chooses a free port.
+    ``check_requests``: whether to answer unknown paths with 404, unless the script names them, and invalid bodies with 400, before the
+    script is asked. ``False`` leaves all requests to the script.
+    ``dialect``: the server whose deviations all answers have, by its name in :data:`~.dialects.DIALECTS` or as a value.
+    ``faults``: faults that are added to every streamed answer.
+    ``converter``: decodes requests for scripts and tests that read them as models (``request.create``), including vendor classes that
+    are registered in the converter.
 
-    It listens on a socket of this machine and accepts requests in memory; with ``listen=False`` it does only the latter. ``port`` 0
-    chooses a free port. A WebSocket is accepted unless a :class:`~.script.Script` has an answer for its handshake,
-    ``on("GET", "/responses", ...)``; its messages get the same answers as requests over HTTP, one message for each event.
+    A WebSocket is accepted unless a :class:`~.script.Script` has an answer for the handshake, ``on("GET", "/responses", ...)``. Its
+    messages get the same answers as requests over HTTP, one message for each event.
 
-    It is a server: a path that the API does not have is answered with 404, unless the script names it, and a body that is not a request
-    with 400, before the script is asked. ``check_requests=False`` leaves all that to the script. ``dialect`` is the server whose
-    deviations all answers have: a name of :data:`~.dialects.DIALECTS`. ``faults`` are added to every streamed answer.
-
-    If the script raises, the client gets status 500 with the reason, or the end of the connection in the middle of an answer; leaving
-    the block raises the exception (the first, if there were several), unless the block raises one of its own. Leaving the block ends
-    everything that is still going on. Mistakes of clients do not end the server; see :attr:`client_errors`.
+    If the script raises an exception, the client gets status 500 with the reason; in the middle of an answer, the connection is closed
+    instead. Leaving the block raises the exception (the first, if there were several), unless the block itself raises one. Leaving the
+    block ends all exchanges. Mistakes of clients do not stop the server; see :attr:`client_errors`.
 
     Raises ``UsageError`` for an unknown dialect.
     """
@@ -88,7 +89,7 @@ class FakeServer:
         converter: Converter | None = None,
     ) -> None:
         self.script: Scriptable = script
-        """What answers requests. Can be replaced while the server runs, for later requests."""
+        """The script that answers requests. Can be replaced while the server runs; applies to later requests."""
         self._check_requests = check_requests
         self._dialect = find_dialect(dialect)
         self._faults = tuple(faults)
@@ -104,20 +105,20 @@ class FakeServer:
         self.errors: list[Exception] = []
         """The exceptions that the script raised."""
         self.client_errors: list[RemoteProtocolError] = []
-        """The mistakes of clients: requests that were refused, and data that is not HTTP or WebSocket, after which the connection was
-        closed, over HTTP after a status such as 400."""
+        """The mistakes of clients: requests that were refused, and data that is not valid HTTP or WebSocket. The server closes the
+        connection after invalid data; over HTTP it first answers with a status such as 400."""
         self.connections: int = 0
-        """How many connections there were."""
+        """The number of connections so far."""
         self.active: int = 0
-        """How many requests are being answered now."""
+        """The number of requests that are being answered now."""
         self.origin: str = _NOT_LISTENING
         """Scheme, host and port. Only valid inside the block."""
         self.transport: Transport = MemoryTransport(self._begin, self._next_number)
-        """The transport to it in memory: ``ResponsesClient(server.url, http_client=server.transport)``."""
+        """The transport for requests in memory: ``ResponsesClient(server.url, http_client=server.transport)``."""
 
     @property
     def url(self) -> str:
-        """The base URL of the API. Raises ``LocalProtocolError`` before the block, because the port is not known yet."""
+        """The base URL of the API. Raises ``LocalProtocolError`` before the block of a listening server: the port is not known yet."""
         if self._listen and self.origin == _NOT_LISTENING:
             raise not_running()
         return f"{self.origin}/v1"
@@ -144,7 +145,7 @@ class FakeServer:
         tasks.cancel_scope.cancel()
         try:
             if exc is not None and not isinstance(exc, anyio.get_cancelled_exc_class()):
-                # Not passed to the task group, which would wrap it in an exception group: also `pytest.skip` and Ctrl-C.
+                # The task group does not get the exception, because it would wrap it in a group, even `pytest.skip` and Ctrl-C.
                 await tasks.__aexit__(None, None, None)
                 for error in self.errors:
                     exc.add_note(f"the fake server's script failed: {type(error).__name__}: {error}")
@@ -194,7 +195,7 @@ class FakeServer:
         async with anyio.create_task_group() as tasks:
 
             def handle(message: Request) -> None:
-                # Each in a task of its own, so that streams go on side by side. They begin in the order of arrival.
+                # One task for each message, so that streams run concurrently. They begin in the order of arrival.
                 tasks.start_soon(self._serve, MessageExchange(socket, message))
 
             with self._errors_kept():
@@ -202,7 +203,7 @@ class FakeServer:
 
     @contextlib.contextmanager
     def _errors_kept(self) -> Generator[None]:
-        """Keep errors, so that they end one connection and not the server."""
+        """Record errors, so that they end one connection and not the server."""
         try:
             yield
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -257,7 +258,7 @@ class FakeServer:
             self.active -= 1
 
     def _refusal(self, request: Request) -> Answer | None:
-        """Return the answer to a request that a server of the API would refuse; ``None`` if it is one."""
+        """Return the answer to a request that a server of the API would refuse; ``None`` if the request is valid."""
         script = self.script if isinstance(self.script, Script) else None
         if not self._check_requests or (script is not None and not script.checks_requests):
             return None

@@ -19,12 +19,12 @@ __all__ = ["JSON", "Change", "Close", "Pause", "Reset", "Stage", "Stall", "Step"
 JSON: Final = "application/json"
 
 Wire: TypeAlias = dict[str, Any]
-"""An event as it is on the wire, decoded from JSON."""
+"""An event of the wire format, decoded from JSON."""
 
 
 @attrs.frozen
 class Pause:
-    """Nothing is sent for some seconds."""
+    """A pause: nothing is sent for this number of seconds."""
 
     seconds: float
 
@@ -53,13 +53,13 @@ Step: TypeAlias = bytes | Pause | Stall | Reset | Close
 
 
 class Stage(enum.IntEnum):
-    """What a change is made to. Changes are made in this order."""
+    """The part of an answer that a change applies to. Changes are made in this order."""
 
     EVENTS = 0
     DIALECT = 1
-    """The events and error bodies, as a certain server has them."""
+    """The deviations of a dialect in events and error bodies."""
     FRAMES = 2
-    """The steps, while each is one frame: also what happens after a certain event."""
+    """The steps, while each of them is one frame, and the steps that follow a certain event."""
     BYTES = 3
     TIME = 4
     HEAD = 5
@@ -84,18 +84,18 @@ class WireAnswer:
     content_type: str | None
     """``None`` if the header is left out."""
     events: list[Wire] | None
-    """The events of a stream; ``None`` for any other body, which has its steps from the start."""
+    """The events of a stream; ``None`` for any other body, which consists of steps from the start."""
     steps: list[Step] = attrs.field(factory=list[Step])
-    """What is sent after the head: one frame or piece of the body in each step."""
+    """The steps after the head, with one frame or piece of the body in each."""
     before_head: list[Step] = attrs.field(factory=list[Step])
-    """What happens before the head is sent. Contains no bytes."""
+    """The steps before the head. They contain no bytes."""
     event_lines: bool = True
     """Whether each frame has its ``event:`` line."""
     done_marker: bool = True
     """Whether ``[DONE]`` follows the last event."""
 
     def apply(self, changes: Iterable[Change]) -> None:
-        """Make changes, by their stages, and set the steps to the frames of the events, if there are any."""
+        """Make changes in the order of their stages. Events are converted to steps, one frame each."""
         ordered = sorted(changes, key=lambda change: change.stage)
         for change in ordered:
             if change.stage <= Stage.DIALECT:
@@ -108,7 +108,7 @@ class WireAnswer:
                 change.apply(self)
 
     def keep_response(self, changes: Iterable[Change]) -> None:
-        """Make changes to the events, and keep only the response that the last of them has, as JSON."""
+        """Make changes to the events, then keep only the response of the last event that has one, as JSON."""
         for change in changes:
             change.apply(self)
         last = next((event["response"] for event in reversed(self.events or ()) if "response" in event), None)

@@ -10,10 +10,10 @@
     def test_my_writer(call: FunctionCall) -> None: ...
 
 Models are generated from the classes themselves, so every class has a strategy, and ``codec.dump(codec.load(x)) == x`` holds for
-each wire object. They have all fields that a class requires, and only known values of enumerations. With ``beyond=True`` they also
-have unknown fields, types and values, as servers add them. Streams are generated from the tables of
-:mod:`responses_proto.protocol.state`, so each is one that a conforming server may send. :func:`damaged` are faulty ones. :func:`chat_streams` are those of
-providers of Chat Completions.
+each wire object. They have all required fields of a class, and only known values of enumerations. With ``beyond=True`` they also have
+unknown fields, types and values, such as servers add. Streams are generated from the tables of :mod:`responses_proto.protocol.state`,
+so a conforming server may send each of them. :func:`damaged` generates faulty streams, and :func:`chat_streams` generates streams of
+Chat Completions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A strategy for streams of Chat Completions, in the ways of all providers, with what they say."""
+"""A strategy for streams of Chat Completions, in the dialects of all providers, with the content of each stream."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import DrawFn, SearchStrategy
 
-_NAMES: Final = ("get", "get_weather", "search", "f")  # of functions; one is the beginning of another
+_NAMES: Final = ("get", "get_weather", "search", "f")  # of functions; one name is a prefix of another
 _ERRORS: Final[tuple[dict[str, Any], ...]] = (
     {"error": {"message": "broken", "type": "server_error", "code": 500}},
     {"error": "broken"},
@@ -39,23 +39,23 @@ _ERRORS: Final[tuple[dict[str, Any], ...]] = (
     {"type": "error", "error": {"type": "overloaded_error", "message": "broken"}},
     {"detail": "broken"},
     {"error": "broken", "error_type": "generation"},
-)  # in the shapes of providers; all say `broken`
+)  # in the formats of providers; all contain `broken`
 _FINISH_REASONS: Final = ("stop", "stop", "stop", "length", "content_filter", "eos", None)
 _FAULTS: Final = (Fault.comments(), Fault.line_ends("\r\n"), Fault.line_ends("\r"), Fault.byte_order_mark())
 
 
 @attrs.frozen
 class ChatStream:
-    """A stream of a provider, with what it says."""
+    """A stream of a provider, with its content."""
 
     turn: ChatTurn
-    """What it says."""
+    """The content of the stream."""
     dialect: ChatDialect
-    """How it says it."""
+    """The format of the stream."""
 
     @property
     def request(self) -> CreateResponse:
-        """A request that it may answer: the functions that it calls are offered."""
+        """A request that the stream may answer. It offers the functions that the turn calls."""
         tools = [FunctionTool(name=name, parameters={"type": "object", "properties": {}}) for name in _NAMES]
         return CreateResponse(model="fake", input="Hello", tools=tools, stream=True)
 
@@ -66,7 +66,7 @@ class ChatStream:
 
     @property
     def completion(self) -> dict[str, Any]:
-        """The same as one completion."""
+        """The same turn as one completion."""
         return write_completion(self.turn, self.dialect)
 
     @property
@@ -78,9 +78,9 @@ class ChatStream:
 
 
 def chat_streams(*, dialects: Sequence[ChatDialect] | None = None) -> SearchStrategy[ChatStream]:
-    """Return a strategy for streams of Chat Completions. ``ChatStream.turn`` is what a client must understand.
+    """Return a strategy for streams of Chat Completions. ``ChatStream.turn`` is the content that a client must read from the stream.
 
-    ``dialects``: the ways of writing to draw from; by default those of the known providers, and all mixtures of their differences.
+    ``dialects``: the dialects to draw from; by default those of the known providers, and all combinations of their differences.
     """
     return _chat_streams(_dialects() if dialects is None else st.sampled_from(dialects))
 
@@ -152,7 +152,7 @@ def _chat_streams(draw: DrawFn, dialects: SearchStrategy[ChatDialect]) -> ChatSt
 
 
 def _stripped(pieces: tuple[str, ...]) -> tuple[str, ...]:
-    """Return pieces that do not begin with white space, which belongs to the tags."""
+    """Return the pieces without leading whitespace, which would belong to the tags."""
     return ("a", *pieces) if pieces else ()
 
 

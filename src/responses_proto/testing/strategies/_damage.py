@@ -61,9 +61,9 @@ DAMAGES: Final[Mapping[str, Callable[[list[bytes], Random], None]]] = {
 
 
 def damaged(frames: SearchStrategy[list[bytes]] | None = None, *, max_damages: int = 8) -> SearchStrategy[bytes]:
-    """Return a strategy for the bytes of streams with up to ``max_damages`` faults of :data:`DAMAGES`.
+    """Return a strategy for the bytes of streams with up to ``max_damages`` faults from :data:`DAMAGES`.
 
-    ``frames``: the streams to damage, each as the list of its SSE frames; by default those of :func:`~.streams`.
+    ``frames``: a strategy for the streams to damage, each as a list of SSE frames; by default :func:`~.streams`.
     """
     return _with_damages(_frames if frames is None else frames, max_damages)
 

@@ -19,7 +19,7 @@ from ...models.tools import Tool
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
-    from typing_extensions import TypeForm  # for the type checker, which brings it
+    from typing_extensions import TypeForm  # type checkers bundle it
 
     from ...models._base import Model
     from ...typing import JSONObject, JSONValue
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _MAX_DEPTH: Final = 5  # levels; below that, lists of models are empty and other alternatives are preferred to models
 _TEXT: Final = st.text(st.characters(codec="utf-8"), max_size=8)
-# No high surrogates: JSON reads a high and a low surrogate back as one character.
+# Without high surrogates: JSON parsers combine a high and a low surrogate into one character.
 _ODD_TEXT: Final = st.text(
     st.characters(codec="utf-8") | st.characters(min_codepoint=0xDC00, max_codepoint=0xDFFF), max_size=8
 )
@@ -47,7 +47,7 @@ _json: Final[SearchStrategy[Any]] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_ODD_TEXT, inner, max_size=3),
     max_leaves=6,
 )
-# With a dash, because no present or future field of the specification has one.
+# With a dash, which no present or future field of the specification has.
 _unknown_fields: Final[SearchStrategy[dict[str, Any]]] = st.dictionaries(
     _ODD_TEXT.map(lambda name: f"x-{name}"), _json, max_size=2
 )
