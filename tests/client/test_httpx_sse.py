@@ -257,7 +257,7 @@ def test_a_framed_event_may_be_the_done_marker_or_invalid_json() -> None:
     stream.receive_event("{}")
     codes = [anomaly.code for anomaly in stream.anomalies]
     assert (codes.count("invalid-json"), codes.count("late-data")) == (1, 1)
-    stream.receive_event('"\ud83d"')  # half of a surrogate pair cannot be encoded as UTF-8: this must not raise
+    stream.receive_event('"\ud83d"')  # a lone surrogate cannot be encoded as UTF-8: this must not raise
     stream.receive_eof()
     with pytest.raises(LocalProtocolError, match="receive_event"):
         stream.receive_event("{}")

@@ -535,5 +535,5 @@ def test_a_dialect_keeps_each_piece_of_its_texts(path: Any, what: str) -> None:
 
 
 def contradicted(stream: ResponseStream) -> bool:
-    """Return whether the terminal output has another text than was streamed, as ors writes "(No update)" there."""
+    """Return whether the terminal output has the text differs from the streamed text, as ors writes "(No update)" there."""
     return any(one.code == "output-differs" and one.path.endswith(".text") for one in stream.anomalies)

@@ -361,7 +361,7 @@ Q = TypeVar("Q")
         (Anything, "$.rows[]: the strict subset has no values of any type"),
         (Any, "$: Any is not supported"),
         (object, "$: object is not supported"),
-        (list, "$: list has no type of its elements"),
+        (list, "$: list has no element type"),
         (tuple, "$: tuple has no types of its elements"),
         (bytes, "$: bytes is not supported"),
         (list["Nowhere"], "$[]: the unresolved name"),  # type: ignore[name-defined] # noqa: F821 - what is tested

@@ -475,7 +475,7 @@ def test_aliases_written_as_strings_self_and_defaults_of_parameters(kind: Any, v
     [
         (Lost, "a name in the type alias Lost is not defined"),
         (te.Self, "has no argument"),
-        (tuple[int, *tuple[str, int]], "it is not one value"),
+        (tuple[int, *tuple[str, int]], "it does not describe a single value"),
     ],
 )
 def test_what_stands_for_no_type_or_for_several_is_refused(kind: Any, reason: str) -> None:

@@ -182,7 +182,7 @@ def endpoint_url(base_url: str, *segments: str) -> str:
     try:
         path = "/".join((parts.path, *(quote(segment, safe="") for segment in segments)))
     except UnicodeEncodeError as error:
-        raise UsageError(f"{error.object!r} cannot be an id: it has half of a surrogate pair") from error
+        raise UsageError(f"{error.object!r} cannot be an id: it has a lone surrogate") from error
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 

@@ -536,7 +536,7 @@ def _encoded(pairs: list[tuple[str, str]]) -> str:
     try:
         return urlencode(pairs)
     except UnicodeEncodeError as error:
-        raise UsageError(f"half of a surrogate pair cannot be part of a URL: {error.object!r}") from error
+        raise UsageError(f"a lone surrogate cannot be part of a URL: {error.object!r}") from error
 
 
 def query_params(**values: str | float | bool | Sequence[str] | None) -> list[tuple[str, str]]:

@@ -92,7 +92,11 @@ class Converter(cattrs.Converter):
             raise UsageError(f"{tag!r} is the wire string of {known.__name__}: {cls.__name__} must be a subclass of it")
         if grows is not None:
             if known is not None or "delta" not in {a.name for a in cls.__attrs_attrs__}:
-                why = "its events grow what the protocol says" if known is not None else "it has no field 'delta'"
+                why = (
+                    "the protocol defines the field that its events extend"
+                    if known is not None
+                    else "it has no field 'delta'"
+                )
                 raise UsageError(f"{cls.__name__} cannot be registered with grows=...: {why}")
             self.growth[tag] = grows
         self._loaders.register(unknown, tag, cls)

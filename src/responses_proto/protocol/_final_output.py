@@ -67,7 +67,7 @@ def merge_output(event: Any, streamed: OutputItems, stated: list[Any], report: O
 def _check_order(event: Any, streamed: OutputItems, matches: dict[int, SnapshotItem], report: OnAnomaly) -> None:
     indices = [matches[number].index for number in sorted(matches)]
     if indices != sorted(indices):
-        report("output-differs", event, ".response.output", "the items are in another order than streamed")
+        report("output-differs", event, ".response.output", "the order of the items differs from the stream")
     if streamed.from_the_start and len(matches) == len(streamed) and indices != sorted(matches):
         detail = "the output indices of the events are not the places of their items"
         report("index-skipped", event, ".response.output", detail)
@@ -146,11 +146,11 @@ def _merge_item(event: Any, number: int, streamed: SnapshotItem, stated: Any, re
     def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
         where = f".response.output[{number}]{path}"
         if what == "kept":
-            report("output-merged", event, where, "left out; what was streamed stays")
+            report("output-merged", event, where, "missing; the streamed value is kept")
         elif what == "moved":
             report("part-index", event, where, "the parts were streamed at other indices")
         elif not (streamed.partial and (earlier is UNSET or ends_with(later, earlier))):
-            report("output-differs", event, where, "differs from what was streamed; the terminal event counts")
+            report("output-differs", event, where, "differs from the stream; the terminal event is used")
 
     return streamed.merged_with(stated, difference)
 

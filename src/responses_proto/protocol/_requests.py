@@ -223,7 +223,7 @@ def check_create(request: CreateResponse) -> None:
         raise _missing("model")
     if request.previous_response_id and request.conversation:
         raise invalid(
-            "A response can continue another one or a conversation, not both: leave out "
+            "A response can continue a previous response or a conversation, not both: leave out "
             "'previous_response_id' or 'conversation'.",
             "previous_response_id",
             "mutually_exclusive_parameters",
@@ -350,7 +350,7 @@ def read_retrieve_params(query: Iterable[tuple[str, str]]) -> RetrieveParams:
     """Return the parameters of a request for a stored response from its query. Raises ``APIError``."""
     params = _read_params(query, RetrieveParams)
     if params.starting_after is not UNSET and not params.stream:
-        raise invalid("'starting_after' is the start of a stream: add 'stream=true'.", "starting_after", None)
+        raise invalid("'starting_after' is only valid for a stream: add 'stream=true'.", "starting_after", None)
     return params
 
 

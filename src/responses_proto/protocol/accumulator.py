@@ -377,7 +377,7 @@ class Accumulator:
             if not theirs and theirs is not False and theirs != 0 and says_something(ours := getattr(known, name)):
                 kept[name] = ours
                 if report:
-                    self._report("response-merged", event, f".response.{name}", "left out; what was said before stays")
+                    self._report("response-merged", event, f".response.{name}", "missing; the earlier value is kept")
         if not len(self._items) and not response.output and known.output:
             kept["output"] = known.output
         return attrs.evolve(response, **kept) if kept else response
@@ -423,11 +423,11 @@ class Accumulator:
 
         def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
             if what == "kept":
-                self._report("done-merged", event, f".item{path}", "left out; what was said before stays")
+                self._report("done-merged", event, f".item{path}", "missing; the earlier value is kept")
             elif what == "moved":
                 self._report("part-index", event, f".item{path}", "the parts were streamed at other indices")
             elif streamed and _leads_to_text(path) and not (at.partial and ends_with(later, earlier)):
-                self._report("delta-mismatch", event, f".item{path}", "another text than was streamed")
+                self._report("delta-mismatch", event, f".item{path}", "the text differs from the streamed text")
 
         at.restart(at.merged_with(item, difference))
         self._items.close(event, at)
@@ -559,7 +559,7 @@ class Accumulator:
     ) -> None:
         streamed = text.value()
         if streamed and not whole:
-            self._report("done-merged", event, f".{field.value}", "left out; what was streamed stays")
+            self._report("done-merged", event, f".{field.value}", "missing; the streamed value is kept")
         elif streamed and streamed != whole and not (partial and whole.endswith(streamed)):
             detail = f"{len(streamed)} characters streamed, {len(whole)} stated"
             self._report("delta-mismatch", event, f".{field.value}", detail)
@@ -590,13 +590,13 @@ class Accumulator:
         part = parts.by_index.get(index)
         if part is not None and part.kind == kind:
             if part.text.size or part.closed:
-                self._report("part-repeated", event, f".{rule.index}", f"part {index} is there")
+                self._report("part-repeated", event, f".{rule.index}", f"part {index} already exists")
             else:
                 parts.add(SnapshotPart(index, kind, model, field_of(model), text))
             return
         begun = parts.newest(kind) if index < 0 else None
         if begun is not None and not (begun.text.size or begun.text.complete or text):
-            self._report("part-repeated", event, f".{rule.index}", f"part {begun.index} is there")
+            self._report("part-repeated", event, f".{rule.index}", f"part {begun.index} already exists")
             resolve(event, rule.index, begun.index)
             return
         if index < 0 or part is not None:
@@ -611,7 +611,7 @@ class Accumulator:
 
         def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
             if what == "kept":
-                self._report("done-merged", event, f".{rule.value}{path}", "left out; what was said before stays")
+                self._report("done-merged", event, f".{rule.value}{path}", "missing; the earlier value is kept")
             elif path == f".{part.field}" and not (part.partial and ends_with(later, earlier)):
                 detail = f"{len(earlier)} characters streamed, {len(later)} stated"
                 self._report("delta-mismatch", event, f".{rule.value}{path}", detail)
@@ -678,7 +678,7 @@ class Accumulator:
         def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
             where = f".output[{place}]{path}"
             if what == "kept":
-                self._report("done-merged", event, where, "left out; what was said before stays")
+                self._report("done-merged", event, where, "missing; the earlier value is kept")
             elif _leads_to_text(path):
                 detail = f"{len(earlier)} characters streamed, {len(later)} stated"
                 self._report("delta-mismatch", event, where, detail)

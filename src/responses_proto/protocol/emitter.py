@@ -759,7 +759,7 @@ class Emitter:
         texts = ITEM_DELTA_FIELDS.get(item.type, ())
         if not texts or texts[0].container:
             raise UsageError(
-                f"{item.type} has no text of its own that grows by deltas: use message(), reasoning(), open() or item()"
+                f"{item.type} has no text that grows by deltas: use message(), reasoning(), open() or item()"
             )
         return self._add(CallWriter(self._recorder, len(self._items), item))
 

@@ -249,7 +249,7 @@ def _utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise UsageError(f"half of a surrogate pair cannot be encoded as UTF-8: {text!r}") from error
+        raise UsageError(f"a lone surrogate cannot be encoded as UTF-8: {text!r}") from error
 
 
 def encode_comment(text: str = "") -> bytes:

@@ -498,7 +498,7 @@ class ResponseStream:
         kind = value.get("type")
         if isinstance(kind, str) and kind:
             if name and name not in (kind, "message"):
-                self._report("event-name", f"{kind} $", f"the event: line says {name!r}")
+                self._report("event-name", f"{kind} $", f"the event: line has {name!r}")
             return value
         error = value.get("error")
         if error is not None and name in ("", "message", ErrorEvent.type):
@@ -567,7 +567,7 @@ class ResponseStream:
         whole = cast("dict[str, Any]", value)
         event = self._whole_response(whole)
         if event is None:
-            self._report("json-body", "$", "a JSON object where a stream was asked for")
+            self._report("json-body", "$", "a JSON object instead of the requested stream")
             event = {"type": ErrorEvent.type, "error": _as_object(whole.get("error", whole))}
         self._take_value(event, "", size=len(body))
 
@@ -575,7 +575,7 @@ class ResponseStream:
         """Return an event for a response object that was sent instead of a stream; ``None`` if it is not a response."""
         if value.get("object") != "response" and "output" not in value:
             return None
-        self._report("json-body", "$", "a response object where a stream was asked for")
+        self._report("json-body", "$", "a response object instead of the requested stream")
         kind = _EVENT_FOR_STATUS.get(str(value.get("status")), "response.completed")
         if kind in TERMINAL_TYPES and self._accumulator.next_sequence_number is None:
             self._accumulator.skip_start()

@@ -101,7 +101,7 @@ def verify_webhook(
     if not abs(age) <= tolerance:
         when = "old" if age > 0 else "far in the future"
         raise WebhookVerificationError(
-            f"the webhook is too {when}: its time differs by {abs(age):.0f} s from now, and {tolerance:.0f} s are tolerated; "
+            f"the webhook is too {when}: its timestamp differs from the current time by {abs(age):.0f} s; at most {tolerance:.0f} s are allowed; "
             "check the clock of this machine",
             reason="timestamp_too_old" if age > 0 else "timestamp_too_new",
         )

@@ -163,7 +163,7 @@ class _ShapeBuilder:
         if hasattr(annotation, "__supertype__"):  # NewType
             return self.build(annotation.__supertype__, path, type_arguments)
         if getattr(annotation, "__unpacked__", False):  # *tuple[str, ...] in a tuple
-            raise UsageError(f"{path}: {annotation} is not supported: it is not one value")
+            raise UsageError(f"{path}: {annotation} is not supported: it does not describe a single value")
         if type(origin or annotation).__name__ == "TypeAliasType":
             return self._alias(annotation, path, type_arguments)
         return self._class(annotation, origin or annotation, arguments, path, type_arguments)
@@ -245,7 +245,7 @@ class _ShapeBuilder:
     ) -> Shape:
         if not arguments and self._strict:
             raise UsageError(
-                f"{path}: {_display_name(annotation)} has no type of its elements, such as list[str]: name it, or pass strict=False"
+                f"{path}: {_display_name(annotation)} has no element type, such as list[str]: specify it, or pass strict=False"
             )
         item = self.build(arguments[0], f"{path}[]", type_arguments) if arguments else ANYTHING
         build = _ARRAYS[cls]
@@ -286,7 +286,7 @@ class _ShapeBuilder:
     def _tuple(self, arguments: tuple[Any, ...], path: str, type_arguments: abc.Mapping[Any, Any]) -> Shape:
         if not arguments and self._strict:
             raise UsageError(
-                f"{path}: tuple has no types of its elements, such as tuple[str, int]: name them, or pass strict=False"
+                f"{path}: tuple has no element types, such as tuple[str, int]: specify them, or pass strict=False"
             )
         if not arguments:
             return Array(ANYTHING, tuple)

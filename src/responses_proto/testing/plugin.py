@@ -57,11 +57,11 @@ _MARKERS: Final = {
     _CASSETTE: '(path="...", base_url="...", match=...): configure the fixture of the same name. path: the file of the cassette, '
     "relative to the folder of the test (default: cassettes/<module>/<test>.json). base_url: the server to record from (default: "
     "RESPONSES_BASE_URL, or else OpenAI's address). match: as for testing.replay.",
-    "responses_faults": "(*faults, fatal=False): run the test once for each fault that the fixture responses_server then puts on every "
+    "responses_faults": "(*faults, fatal=False): run the test once for each fault that the fixture responses_server then adds to every "
     "streamed answer: instances of testing.Fault or names in testing.FAULTS; by default all that leave the response readable, and with "
-    "fatal=True the others. The fixture responses_fault is the fault.",
+    "fatal=True the others. The fixture responses_fault returns the fault.",
     "responses_dialects": "(*names): run the test once for each dialect of the fixture responses_server, by default all of "
-    "testing.DIALECTS. The fixture responses_dialect is the name.",
+    "testing.DIALECTS. The fixture responses_dialect returns the name.",
 }
 
 

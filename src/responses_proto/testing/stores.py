@@ -147,7 +147,9 @@ class _Opened:
             return found == conversation
 
         if not self.run(check):
-            raise UsageError("make must open the same store each time: what one has saved, the other does not find")
+            raise UsageError(
+                "make must open the same store each time: one store does not find data that the other has saved"
+            )
 
     def close(self) -> None:
         async def close() -> None:
@@ -558,7 +560,7 @@ class _StoreMachine(RuleBasedStateMachine):
         key = uuid.uuid4().hex
         names = [f"resp_{key}_{racer}" for racer in range(_RACERS * 2)]
         noted = set(self.at_once([(at, _remembers(key, name)) for at, name in enumerate(names)]))
-        _check(len(noted) == 1, f"equal requests at the same time were told to be answered by {sorted(noted)}")
+        _check(len(noted) == 1, f"equal concurrent requests were assigned to different responses: {sorted(noted)}")
 
     def at_once(self, calls: Sequence[tuple[int, Callable[[Any], Awaitable[Any]]]]) -> list[Any]:
         results: list[Any] = [None] * len(calls)

@@ -158,9 +158,9 @@ def test_a_command_reports_on_its_standard_output(backend: str, tmp_path: Path) 
         ("""print('{"status": "completed"}'); raise SystemExit(3)""", "it ended with exit status 3"),
         ("", "it printed nothing"),
         ("print('done')", "it printed 'done', which is not JSON"),
-        ("print('[]')", "something else than a verdict: expected a verdict, which is an object, got list"),
-        ("""print('{"status": "fine"}')""", "something else than a verdict: `status` must be one of completed"),
-        ("""print('{"status": "completed", "text": 5}')""", "something else than a verdict: `text` must be a string"),
+        ("print('[]')", "something other than a verdict: expected a verdict (an object), got list"),
+        ("""print('{"status": "fine"}')""", "something other than a verdict: `status` must be one of completed"),
+        ("""print('{"status": "completed", "text": 5}')""", "something other than a verdict: `text` must be a string"),
     ],
 )
 def test_a_command_without_a_verdict_has_crashed(code: str, said: str) -> None:

@@ -589,7 +589,7 @@ def test_a_rate_limit_that_lasts_skips_what_it_hits() -> None:
         assert report.ok, str(report)
         assert {check.status for check in report.checks} == {"passed", "skipped"}
         skipped = [check.detail for check in report.checks if check.status == "skipped"]
-        assert "not checked: the server takes no more requests for now (HTTP 429, Too fast.)" in skipped
+        assert "not checked: the server accepts no more requests at the moment (HTTP 429, Too fast.)" in skipped
 
     run("asyncio", test)
 

@@ -103,7 +103,7 @@ def test_the_script_can_be_replaced_while_the_server_runs(backend: str, way: str
 
 
 def test_the_address_is_not_known_before_it_runs() -> None:
-    with pytest.raises(LocalProtocolError, match="does not run: use it inside its `async with` block"):
+    with pytest.raises(LocalProtocolError, match="is not running: use it inside its `async with` block"):
         _ = FakeServer().url
     assert FakeServer(listen=False).url.startswith("http://")
 
@@ -288,10 +288,10 @@ def test_in_memory_no_socket_is_needed(backend: str) -> None:
     async def test() -> None:
         async with FakeServer("Hi.", listen=False) as server, client(server, "memory") as c:
             assert await say(c) == "Hi."
-            with pytest.raises(LocalProtocolError, match="already runs"):
+            with pytest.raises(LocalProtocolError, match="is already running"):
                 await server.__aenter__()
         c = client(server, "memory")
-        with pytest.raises(LocalProtocolError, match="does not run"):
+        with pytest.raises(LocalProtocolError, match="is not running"):
             await say(c)
 
     run(backend, test)

@@ -277,7 +277,8 @@ class ServerSession:
     def _expire(self, stream_id: str | None) -> None:
         self._expired = True
         self._reject(
-            invalid("The connection has reached its maximum age: open another one.", None, CONNECTION_LIMIT), stream_id
+            invalid("The connection has reached its maximum age: open a new connection.", None, CONNECTION_LIMIT),
+            stream_id,
         )
 
     def _reject(self, error: APIError, stream_id: str | None = None) -> None:

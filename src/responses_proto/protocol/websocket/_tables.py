@@ -132,7 +132,7 @@ STREAM_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 HTTP_ONLY_FIELDS: Final[Mapping[str, str]] = {
     "stream": "over a WebSocket, every response is streamed",
     "stream_options": "it is for server-sent events",
-    "background": "a response ends with its WebSocket; client.stream(background=True) creates one over HTTP that does not",
+    "background": "a response ends with its WebSocket connection; use client.stream(background=True) over HTTP instead",
 }
 """Fields of ``CreateResponse`` that a ``response.create`` does not have -> the reason."""
 

@@ -100,7 +100,7 @@ async def _usage(probe: Probe) -> None:
     for usage in usages:
         given, generated = usage.input_tokens, usage.output_tokens
         if usage.total_tokens != given + generated:
-            raise CheckFailed(f"{given} and {generated} tokens are not {usage.total_tokens}")
+            raise CheckFailed(f"{given} and {generated} tokens do not add up to {usage.total_tokens}")
         if given < 1 or generated < 1:
             raise CheckFailed(f"a text needs tokens, got {given} for the input and {generated} for the output")
         cached, reasoned = usage.input_tokens_details, usage.output_tokens_details
@@ -109,7 +109,7 @@ async def _usage(probe: Probe) -> None:
             ("reasoning", reasoned.reasoning_tokens if reasoned else UNSET, generated),
         ):
             if tokens is not UNSET and tokens > among:
-                raise CheckFailed(f"{tokens} {part} tokens are not among {among}")
+                raise CheckFailed(f"{tokens} {part} tokens exceed the total of {among}")
 
 
 async def _system_prompt(probe: Probe) -> None:
@@ -333,8 +333,8 @@ async def _previous_response(probe: Probe) -> None:
         raise CheckFailed(f"`previous_response_id`: expected {first.id!r}, got {response.previous_response_id!r}")
     # A server that does not count tokens reports 0; the check of the usage finds that.
     if first.usage and response.usage and 0 < first.usage.input_tokens >= response.usage.input_tokens:
-        counts = f"{first.usage.input_tokens} tokens, and {response.usage.input_tokens} with the response before it"
-        raise CheckFailed(f"that response is not part of the input: the same input took {counts}")
+        counts = f"{first.usage.input_tokens} tokens without it, and {response.usage.input_tokens} with it"
+        raise CheckFailed(f"the previous response is not part of the input: the same input took {counts}")
 
 
 async def _previous_unknown(probe: Probe) -> None:

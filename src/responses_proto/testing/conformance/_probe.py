@@ -251,7 +251,7 @@ class Probe:
             decision = _PATIENT.decide(error, attempt=attempt, method=method, paused=paused)
             if not isinstance(decision, RetryAfter):
                 if self._basic is not None:
-                    raise Skipped(f"not checked: the server takes no more requests for now ({reply})")
+                    raise Skipped(f"not checked: the server accepts no more requests at the moment ({reply})")
                 break
             attempt += 1
             paused += decision.delay

@@ -197,14 +197,14 @@ async def _run(command: Sequence[str], url: str) -> Verdict:
     except json.JSONDecodeError:
         said = f"printed {lines[-1][:_SHOWN]!r}, which is not JSON"
     except ValueError as error:
-        said = f"printed something else than a verdict: {error}"
+        said = f"printed something other than a verdict: {error}"
     return Verdict(status="error", error=f"{said}; {told[-1][:_SHOWN]}" if told else said, crashed=True)
 
 
 def _verdict(value: object) -> Verdict:
     """Return the verdict that a client reported. Raises ``ValueError`` if the value is not a verdict."""
     if not isinstance(value, dict):
-        raise ValueError(f"expected a verdict, which is an object, got {type(value).__name__}")  # noqa: TRY004 - one error for any verdict that is not one
+        raise ValueError(f"expected a verdict (an object), got {type(value).__name__}")  # noqa: TRY004 - one error for any verdict that is not one
     told = cast("dict[str, Any]", value)
     if told.get("status") not in _STATUSES:
         raise ValueError(f"`status` must be one of {', '.join(_STATUSES)}, got {told.get('status')!r}")

@@ -229,4 +229,4 @@ class MemoryTransport:
 
 def not_running() -> LocalProtocolError:
     """Return the error for a request to a server that is not running."""
-    return LocalProtocolError("the fake server does not run: use it inside its `async with` block")
+    return LocalProtocolError("the fake server is not running: use it inside its `async with` block")

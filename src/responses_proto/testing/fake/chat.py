@@ -70,7 +70,9 @@ class FakeChat(FakeServer):
         if request.method == "GET" and request.path.endswith("/models"):
             return Answer.json({"object": "list", "data": [{"id": name, "object": "model"} for name in self._models]})
         if request.method != "POST" or not request.path.endswith("/chat/completions"):
-            return Answer.error(404, f"There is no {request.method} {request.path}.", type="invalid_request_error")
+            return Answer.error(
+                404, f"There is no endpoint {request.method} {request.path}.", type="invalid_request_error"
+            )
         script = self.turns[0] if len(self.turns) == 1 else self.turns.pop(0)
         found = await called(script, exchange)
         return found if found is None or isinstance(found, Answer) else self._answer(completed(found), request)

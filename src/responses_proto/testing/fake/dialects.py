@@ -346,7 +346,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         ),
         Dialect(
             "litellm",
-            "LiteLLM: messages are closed after the items behind them; `sequence_number` missing or running backwards; ids of 500 characters; another `response.id` at the end; `model` in "
+            "LiteLLM: messages are closed only after all later items; `sequence_number` missing or running backwards; ids of 500 characters; another `response.id` at the end; `model` in "
             "each event; reasoning deltas without `summary_index`; `failed` without `created`",
             _litellm,
         ),

@@ -378,7 +378,7 @@ def _place(events: list[Wire], at: Place) -> int:
     else:
         found = at % len(events) if -len(events) <= at < len(events) else None
     if found is None:
-        raise UsageError(f"the answer has no event {at!r} to put a fault at")
+        raise UsageError(f"the answer has no event {at!r} for the fault")
     return found
 
 
@@ -390,9 +390,9 @@ def _step(answer: WireAnswer, at: Place) -> int:
     elif isinstance(at, int) and -len(pieces) <= at < len(pieces):
         place = at % len(pieces)
     else:
-        raise UsageError(f"the answer has no piece {at!r} to put a fault at")
+        raise UsageError(f"the answer has no piece {at!r} for the fault")
     if place >= len(pieces):
-        raise UsageError(f"event {at!r} is no longer in a piece of its own: put faults with a place first")
+        raise UsageError(f"event {at!r} is no longer a separate piece: list faults with a place first")
     return pieces[place]
 
 

@@ -125,7 +125,7 @@ class FakeServer:
 
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
-            raise LocalProtocolError("the fake server already runs: enter its block once")
+            raise LocalProtocolError("the fake server is already running: enter its block once")
         if self._listen:
             self._listener = await anyio.create_tcp_listener(local_host=self._host, local_port=self._port, backlog=2048)
             port = self._listener.extra(SocketAttribute.local_port)  # noqa: S610 - anyio's, not Django's
@@ -150,7 +150,7 @@ class FakeServer:
                 for error in self.errors:
                     exc.add_note(f"the fake server's script failed: {type(error).__name__}: {error}")
                 for client_error in self.client_errors:
-                    exc.add_note(f"the fake server met with an error of the client: {client_error}")
+                    exc.add_note(f"the client made a mistake: {client_error}")
                 return None
             swallowed = await tasks.__aexit__(exc_type, exc, traceback)
         finally:
