@@ -362,7 +362,7 @@ Q = TypeVar("Q")
         (Any, "$: Any is not supported"),
         (object, "$: object is not supported"),
         (list, "$: list has no element type"),
-        (tuple, "$: tuple has no types of its elements"),
+        (tuple, "$: tuple has no element types"),
         (bytes, "$: bytes is not supported"),
         (list["Nowhere"], "$[]: the unresolved name"),  # type: ignore[name-defined] # noqa: F821 - what is tested
         (Untyped, "$.x has no annotation"),
