@@ -182,7 +182,7 @@ def test_functions_of_the_client_are_called_beside(backend: str, url: str) -> No
         (("fail", "{}"), McpToolExecutionError, "no such city"),
         (("refuse", "{}"), McpProtocolError, "not for you"),
         (("add", '{"a": '), McpToolExecutionError, "JSON"),
-        (("large", '{"size": 5000}'), McpProtocolError, "may have 4096"),
+        (("large", '{"size": 5000}'), McpProtocolError, "the limit is 4096"),
         (("slow", '{"seconds": 600}'), McpProtocolError, "did not answer within"),
     ],
 )

@@ -145,7 +145,7 @@ def test_events_that_a_server_numbers_leave_no_gap() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cls", "message"), [(AcmePing, "no field 'delta'"), (OutputTextDelta, "what the protocol says")]
+    ("cls", "message"), [(AcmePing, "no field 'delta'"), (OutputTextDelta, "the protocol defines the field")]
 )
 def test_only_a_vendors_delta_can_grow_something(cls: type[Model], message: str) -> None:
     with pytest.raises(UsageError, match=message):
