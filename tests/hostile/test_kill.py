@@ -121,7 +121,7 @@ def test_what_was_in_progress_is_failed_with_a_reason(backend: str, tmp_path: Pa
             dead = await client.retrieve(names[0])
             assert dead.status == "failed"
             assert dead.error
-            assert "stopped" in dead.error.message
+            assert "restarted" in dead.error.message
             # A response in the background also keeps its output so far. The events of both can be streamed again.
             assert dead.output_text.startswith(texts[0] if background else "")
             async with client.resume(Cursor(names[0])) as stream:

@@ -205,7 +205,7 @@ def test_the_limit_is_for_all_compactions_of_a_request_together() -> None:
     with pytest.raises(BadRequestError, match="send it back unchanged"):
         expand(two)
     named = [Compaction(encrypted_content=folded(["msg_1"])) for _ in range(2)]
-    with pytest.raises(BadRequestError, match="and once"):
+    with pytest.raises(BadRequestError, match="and only once"):
         expand(named)
 
 
