@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from responses_proto.models.request import CreateResponse
     from responses_proto.server import Reply
+    from responses_proto.server._sharing import Sharing
+    from responses_proto.server.service import Service
 
 HOLD = """
 import sys, time
@@ -145,6 +147,17 @@ def test_a_server_that_is_not_open_has_no_leases_to_give(backend: str, tmp_path:
 # ---- leases that are lost
 
 
+async def suspend(sharing: Sharing, other: Service, name: str) -> None:
+    """Let the leases of a server run out, as if it had been suspended, until another server has ended its response.
+
+    The server is not suspended, so it may renew its leases in between.
+    """
+    status = ""
+    while status != "failed":
+        await sharing.store.renew(sharing.owner, 0)
+        status = (await other.get(name)).response.status
+
+
 @both_loops
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("redis", marks=needs_redis)])
 def test_a_response_that_another_server_has_ended_stops_where_it_runs(backend: str, kind: str, tmp_path: Path) -> None:
@@ -169,8 +182,7 @@ def test_a_response_that_another_server_has_ended_stops_where_it_runs(backend: s
                         await client.until(b"word")
                     sharing = one.service.sharing
                     assert sharing is not None
-                    await sharing.store.renew(sharing.owner, 0)  # as if it had been suspended
-                    assert (await two.service.get(name)).response.status == "failed"
+                    await suspend(sharing, two.service, name)
                     await steps.send.send("late")
                 await steps.stopped.wait()
                 assert following.content == followed.content
@@ -200,8 +212,7 @@ def test_a_stream_whose_lease_is_lost_breaks_off(backend: str, tmp_path: Path) -
                 (name,) = names = [*one.service.running]
                 sharing = one.service.sharing
                 assert sharing is not None
-                await sharing.store.renew(sharing.owner, 0)  # as if it had been suspended
-                assert (await two.service.get(name)).response.status == "failed"
+                await suspend(sharing, two.service, name)
                 await steps.send.send("late")
             await steps.stopped.wait()
             assert b"[DONE]" not in client.content
