@@ -41,12 +41,19 @@ async def started(client: ResponsesClient, text: str = LONG, **fields: Any) -> R
     return response
 
 
-async def events_of(client: ResponsesClient, name: str, after: int | None = None) -> list[Any]:
-    """Return the events of a response, from another one's cursor on, until the stream ends."""
+async def events_of(
+    client: ResponsesClient, name: str, after: int | None = None, begun: anyio.Event | None = None
+) -> list[Any]:
+    """Return the events of a response, from another one's cursor on, until the stream ends. Set ``begun`` when it has begun."""
     url = f"{client.base_url}/responses/{name}"
     params = {"stream": "true", **({} if after is None else {"starting_after": str(after)})}
-    async with httpx.AsyncClient(timeout=PATIENCE, verify=False, trust_env=False) as http_client:  # noqa: S501 - loopback
-        got = await http_client.get(url, params=params)
+    async with (
+        httpx.AsyncClient(timeout=PATIENCE, verify=False, trust_env=False) as http_client,  # noqa: S501 - loopback
+        http_client.stream("GET", url, params=params) as got,
+    ):
+        if begun is not None:
+            begun.set()
+        await got.aread()
     assert got.status_code == 200, got.text
     assert got.content.endswith(b"data: [DONE]\n\n"), got.content[-300:]
     return frames(got.content)
@@ -259,13 +266,14 @@ def test_redis_may_be_stopped_and_started(tmp_path_factory: pytest.TempPathFacto
                 kept = await a.create(model="m", input="count 3 0")
                 running = await started(a, "count 60 0.02 redis")
                 followed: list[Any] = []
+                begun = anyio.Event()
 
                 async def follow() -> None:
-                    followed.extend(await events_of(b, running.id))
+                    followed.extend(await events_of(b, running.id, begun=begun))
 
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(follow)
-                    await anyio.sleep(0.3)
+                    await begun.wait()
                     workers.redis.stop()
                     with pytest.raises(ServerError) as unavailable:
                         await b.retrieve(kept.id)
