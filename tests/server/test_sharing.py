@@ -152,10 +152,10 @@ async def suspend(sharing: Sharing, other: Service, name: str) -> None:
 
     The server is not suspended, so it may renew its leases in between.
     """
-    status = ""
-    while status != "failed":
+    while True:
         await sharing.store.renew(sharing.owner, 0)
-        status = (await other.get(name)).response.status
+        if (await other.get(name)).response.status == "failed":
+            return
 
 
 @both_loops
