@@ -273,7 +273,7 @@ def test_an_error_before_the_first_event_of_a_stream_that_has_begun_is_an_event(
         raise AssertionError
 
     async def main() -> None:
-        await EventStreamResponse(work, keepalive=15)({}, receive, send)
+        await EventStreamResponse(work, keepalive=15)({"type": "http", "method": "POST"}, receive, send)
         content = b"".join(message.get("body", b"") for message in sent)
         assert sent[0]["status"] == 200
         assert content.count(b": keep-alive") == 2

@@ -265,7 +265,7 @@ class EventStreamResponse:
         """Run the work and send its events. The work is cancelled if the client disconnects."""
 
         async def stream(send: Send, tasks: TaskGroup) -> None:
-            writer = _StreamWriter(send, self.headers, head_only=scope.get("method") == "HEAD")
+            writer = _StreamWriter(send, self.headers, head_only=scope["method"] == "HEAD")
             if self.keepalive is not None:
                 tasks.start_soon(writer.keep_alive, self.keepalive, tasks.cancel_scope)
             error = await catch_errors(self.work(writer.sink))
